@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "jobs.h"
+#include "workers.h"
+
+typedef struct
+{
+  /* What is to be done; set before coordinator_run(). */
+  Jobs       *jobs;
+  GPtrArray  *workers;    /* of Worker */
+  const char *directory;  /* as it begins the paths of the jobs */
+  guint       batch;      /* files a worker gets at a time, at most */
+  gboolean    kill_one;
+
+  /* What happened. */
+  char       *kill_report; /* (owned) (nullable) */
+
+  /* Private. */
+  GMainLoop  *loop;
+  IpcServer  *server;
+  char       *real_directory;
+  GError     *failure;
+  guint       grace;
+} Coordinator;
+
+gboolean coordinator_run   (Coordinator *self, GError **error);
+void     coordinator_clear (Coordinator *self);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * indexer: SHA-256, size and lines of all files of a directory, by several processes.
+ *
+ *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--kill-one]
+ *
+ * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
+ * several languages; any of them may die at any time, and as long as one is left, nothing
+ * is lost and nothing counted twice. The steps are those of main(): walk, coordinate,
+ * write, report.
+ */
+#include "coordinator.h"
+#include "index-file.h"
+#include "progress.h"
+#include "walk.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_BATCH 1000
+
+typedef struct
+{
+  char     **directory;
+  char      *output;
+  char      *workers;
+  gint       batch;
+  gboolean   kill_one;
+} Options;
+
+static void
+options_clear (Options *self)
+{
+  g_strfreev (self->directory);
+  g_free (self->output);
+  g_free (self->workers);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+static gboolean
+refuse (GError **error, const char *text)
+{
+  g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, text);
+  return FALSE;
+}
+
+static gboolean
+options_parse (Options *self, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &self->output, "where the index goes", "FILE" },
+    { "workers", 'w', 0, G_OPTION_ARG_STRING, &self->workers,
+      "who does the work: c, python, gjs, or paths of programs (default: c,python,gjs)", "LIST" },
+    { "batch", 'b', 0, G_OPTION_ARG_INT, &self->batch, "files a worker gets at a time, at most (default: 64)", "N" },
+    { "kill-one", 0, 0, G_OPTION_ARG_NONE, &self->kill_one, "kill -9 a worker after a fifth of the files", NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
+    { NULL }
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+
+  g_option_context_set_summary (context, "Indexes the files of a directory with several worker processes.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (self->directory == NULL || self->directory[1] != NULL)
+    return refuse (error, "one DIR is needed");
+  if (self->output == NULL)
+    return refuse (error, "--output FILE is missing");
+  if (self->batch < 1 || self->batch > MAX_BATCH)
+    return refuse (error, "--batch: not from 1 to " G_STRINGIFY (MAX_BATCH));
+  return TRUE;
+}
+
+/* Paths in the index begin with DIR as it was given, without slashes at its end. */
+static void
+strip_slashes (char *directory)
+{
+  for (gsize n = strlen (directory); n > 1 && directory[n - 1] == '/'; n--)
+    directory[n - 1] = '\0';
+}
+
+/* Better now than after the work. */
+static gboolean
+check_output (const char *output)
+{
+  g_autofree char *directory = g_path_get_dirname (output);
+
+  if (g_file_test (output, G_FILE_TEST_IS_DIR))
+    errno = EISDIR;
+  else if (access (directory, W_OK | X_OK) == 0)
+    return TRUE;
+  fprintf (stderr, "indexer: %s: %s\n", output, g_strerror (errno));
+  return FALSE;
+}
+
+static void
+report_failed_jobs (Jobs *jobs)
+{
+  for (guint i = 0; i < jobs->all->len; i++)
+    {
+      const Job *job = g_ptr_array_index (jobs->all, i);
+      g_autofree char *text = walk_display_path (job->path);
+
+      if (job->state == JOB_FAILED)
+        fprintf (stderr, "indexer: %s: %s\n", text, job->error);
+    }
+}
+
+static void
+report (Coordinator *work, guint n_unreadable, double seconds)
+{
+  Jobs *jobs = work->jobs;
+
+  printf ("files       %u\n", jobs->n_done);
+  printf ("bytes       %" G_GUINT64_FORMAT "\n", jobs->bytes);
+  printf ("lines       %" G_GUINT64_FORMAT "\n", jobs->lines);
+  printf ("seconds     %.2f (%.0f files/s, %.0f MB/s)\n", seconds, jobs->n_done / seconds, jobs->bytes / 1e6 / seconds);
+  for (guint i = 0; i < work->workers->len; i++)
+    {
+      const Worker *worker = g_ptr_array_index (work->workers, i);
+
+      printf ("worker      %-8s %8u files %9.1f MB  %s\n", worker->label, worker->n_files, worker->bytes / 1e6,
+              worker->fate != NULL ? worker->fate : "not needed");
+    }
+  if (work->kill_one)
+    printf ("killed      %s\n", work->kill_report != NULL ? work->kill_report : "nobody: nobody had files in hand");
+  printf ("requeued    %u\n", jobs->n_requeued);
+  printf ("ignored     %u\n", jobs->n_ignored);
+  printf ("unreadable  %u\n", n_unreadable + jobs->n_failed);
+}
+
+static int
+complain (const GError *error)
+{
+  fprintf (stderr, "indexer: %s\n", error->message);
+  return error->domain == G_OPTION_ERROR ? 2 : EXIT_FAILURE;
+}
+
+static int
+run (Options *options, GPtrArray *workers)
+{
+  g_autoptr (Jobs) jobs = jobs_new ();
+  g_autoptr (GError) error = NULL;
+  Coordinator work = { jobs, workers, options->directory[0], options->batch, options->kill_one, NULL, };
+  Progress progress = { NULL, };
+  struct stat old_output;
+  gboolean had_output = stat (options->output, &old_output) == 0, success;
+  gint64 started = g_get_monotonic_time ();
+  guint n_unreadable = 0;
+
+  if (!walk (jobs, work.directory, had_output ? &old_output : NULL, &n_unreadable))
+    {
+      fprintf (stderr, "indexer: %s: %s\n", work.directory, g_strerror (errno));
+      return EXIT_FAILURE;
+    }
+  progress_start (&progress, jobs);
+  success = coordinator_run (&work, &error);
+  progress_stop (&progress);
+  report_failed_jobs (jobs);
+  success = success && index_file_write (jobs, options->output, &error);
+  if (success)
+    report (&work, n_unreadable, MAX (g_get_monotonic_time () - started, 1) / 1e6);
+  coordinator_clear (&work);
+  return success ? EXIT_SUCCESS : complain (error);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_auto (Options) options = { .batch = 64 };
+  g_autoptr (GPtrArray) workers = NULL;
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  if (!options_parse (&options, &argc, &argv, &error))
+    return complain (error);
+  workers = workers_new_from_string (options.workers != NULL ? options.workers : "c,python,gjs", &error);
+  if (workers != NULL && options.kill_one && workers->len < 2)
+    refuse (&error, "--kill-one needs two workers, or nobody would be left");
+  if (error != NULL)
+    return complain (error);
+  strip_slashes (options.directory[0]);
+  if (!check_output (options.output))
+    return EXIT_FAILURE;
+  return run (&options, workers);
+}

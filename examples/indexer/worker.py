@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The worker of the indexer in Python; what is said to whom is written in coordinator.c."""
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import urllib.parse
+
+import gi
+gi.require_version('Ipc', '1.0')
+from gi.repository import GLib, Ipc  # noqa: E402
+
+CHUNK = 1024 * 1024
+
+
+def open_regular(path):
+    # It was a regular file when it was found; O_NONBLOCK is for the case that it has become a FIFO.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError('not a regular file any more')
+    return open(fd, 'rb', buffering=0)
+
+
+def index_file(path):
+    sha256, size, lines = hashlib.sha256(), 0, 0
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK):
+            sha256.update(chunk)
+            size += len(chunk)
+            lines += chunk.count(b'\n')
+    return {'sha256': sha256.hexdigest(), 'size': size, 'lines': lines}
+
+
+def work_on(job):
+    # A path is bytes; the URI has them, whatever they are.
+    path = urllib.parse.unquote_to_bytes(job['uri'].removeprefix('file://'))
+    try:
+        return {'job': job['job'], **index_file(path)}
+    except OSError as error:
+        return {'job': job['job'], 'error': error.strerror or str(error)}
+
+
+def next_batch(client, results):
+    payload = GLib.Bytes.new(json.dumps(results).encode())
+    request = Ipc.Message.new_full('next', Ipc.PayloadFormat.JSON, payload, None, None)
+    # For ever: the answer may have to wait for another worker to finish, or to die.
+    reply = client.request(request, -1, None)
+    return json.loads(reply.get_payload().get_data())
+
+
+def main(address, label):
+    client = Ipc.SocketClient.new(address)
+    client.open(None)
+    client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, None)
+    batch = next_batch(client, [])
+    while batch:
+        batch = next_batch(client, [work_on(job) for job in batch])
+    client.close()
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        sys.exit('usage: worker.py ADDRESS LABEL')
+    try:
+        main(*sys.argv[1:])
+    except GLib.Error as error:
+        sys.exit(f'worker {sys.argv[2]}: {error.message}')

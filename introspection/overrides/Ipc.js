@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What JavaScript expects of a library, on top of the introspected Ipc:
+//
+// - Ipc.Message.make(type, payload, headers), with properties instead of getters;
+// - handlers that return a string, Uint8Array, object or Ipc.Message, or are
+//   async, and whose exceptions reach the peer as an error reply;
+// - promises from every *_async method, for..of over server.connections.
+//
+// Everything stays usable without it, by the names of the C API; but then a
+// handler must say `request.ref()` to keep a request past its return, because GJS
+// only lends it one.
+
+/* exported _init */
+
+const {Gio, GLib} = imports.gi;
+const System = imports.system;
+
+// Before 1.81.90 GJS refuses every callback while its collector sweeps, and the handler is skipped.
+// A collection in time, forced from a handler, leaves no sweep to happen at another moment.
+const MUST_COLLECT = System.version < 18190;
+const COLLECT_EVERY = 5000;
+// The collector does not see the memory behind a message. Every SAMPLE-th one stands for those between.
+const SAMPLE = 64;
+const COLLECT_BYTES = 32 << 20;
+// A request that nobody keeps is answered with an error when it is collected, which shall not take for ever.
+const DROPPED_MS = 500;
+
+let Ipc;
+let nHandled = 0;
+let bytesHandled = 0;
+let collectSource = 0;
+
+function collectInTime(request) {
+    nHandled++;
+    if (nHandled % SAMPLE === 0)
+        bytesHandled += SAMPLE * request.get_payload().get_size();
+    if (bytesHandled >= COLLECT_BYTES || (MUST_COLLECT && nHandled >= COLLECT_EVERY)) {
+        nHandled = bytesHandled = 0;
+        System.gc();
+    }
+}
+
+function collectSoon() {
+    collectSource ||= GLib.timeout_add(GLib.PRIORITY_DEFAULT, DROPPED_MS, () => {
+        collectSource = 0;
+        System.gc();
+        return GLib.SOURCE_REMOVE;
+    });
+}
+
+// ---- messages ----
+
+// The [format, bytes] of a JavaScript value.
+function encode(payload) {
+    const {BYTES, TEXT, JSON: JSON_, VARIANT} = Ipc.PayloadFormat;
+
+    if (payload === null || payload === undefined)
+        return [BYTES, null];
+    if (typeof payload === 'string')
+        return [TEXT, new TextEncoder().encode(payload)];
+    if (payload instanceof Uint8Array || payload instanceof GLib.Bytes)
+        return [BYTES, payload];
+    if (payload instanceof ArrayBuffer)
+        return [BYTES, new Uint8Array(payload)];
+    if (ArrayBuffer.isView(payload))
+        return [BYTES, new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength)];
+    if (payload instanceof GLib.Variant)
+        return [VARIANT, Ipc.Message.new_variant('-', payload).get_payload()];
+    if (Array.isArray(payload) || [Object.prototype, null].includes(Object.getPrototypeOf(payload)))
+        return [JSON_, new TextEncoder().encode(JSON.stringify(payload))];
+    throw new TypeError(`a payload is a string, Uint8Array, plain object, array, GLib.Variant or null, not ${payload}`);
+}
+
+// C would cut the string at a NUL without a word.
+function checked(text) {
+    if (typeof text !== 'string')
+        throw new TypeError(`${text} must be a string`);
+    if (text.includes('\0'))
+        throw new TypeError(`${JSON.stringify(text)} contains a NUL`);
+    return text;
+}
+
+function makeMessage(type, payload = null, headers = null) {
+    const [format, bytes] = encode(payload);
+    const strv = Object.entries(headers ?? {}).flat().map(checked);
+    return Ipc.Message.new_full(checked(type), format, bytes, strv.length > 0 ? strv : null, null);
+}
+
+// GJS takes the keys of a GHashTable for Latin-1, whatever they are.
+function readHeaders(message) {
+    const decode = key => new TextDecoder().decode(Uint8Array.from(key, c => c.charCodeAt(0)));
+    const isMangled = key => /[\u0080-\u00ff]/.test(key) && message.get_header(key) === null;
+    const entries = Object.entries(message.get_headers() ?? {});
+    return Object.fromEntries(entries.map(([key, value]) => [isMangled(key) ? decode(key) : key, value]));
+}
+
+const messageProperties = {
+    message_type: m => m.get_message_type(),
+    id: m => m.get_id(),
+    format: m => m.get_format(),
+    timestamp: m => m.get_timestamp(),
+    is_request: m => m.get_is_request(),
+    fd_list: m => m.get_fd_list(),
+    headers: readHeaders,
+    // A copy: toArray() of GJS before 1.81.2 is a writable window into the message, which may be shared.
+    payload: m => m.get_payload()?.toArray().slice() ?? new Uint8Array(),
+    text: m => m.get_text(),
+    variant: m => m.get_variant(),
+    json: m => m.get_format() === Ipc.PayloadFormat.JSON ? JSON.parse(new TextDecoder().decode(m.payload)) : null,
+};
+
+// ---- handlers ----
+
+function toReply(request, result) {
+    if (result instanceof Ipc.Message)
+        return result;
+    if (result !== null && result !== undefined)
+        return makeMessage(request.get_message_type(), result);
+    if (request.get_is_request())
+        collectSoon();
+    return null;
+}
+
+// What the peer is told of an exception.
+function toError(error, request) {
+    if (error instanceof GLib.Error)
+        return error;
+    logError(error, `in the handler of ${request.get_message_type()}`);
+    return new Ipc.Error({code: Ipc.Error.REMOTE, message: `${error}`});
+}
+
+async function answerLater(connection, request, promise) {
+    try {
+        const reply = toReply(request, await promise);
+        if (reply !== null && request.get_is_request())
+            connection.reply(request, reply);
+    } catch (error) {
+        const reason = toError(error, request);
+        try {
+            if (request.get_is_request())
+                connection.reply_error(request, reason);
+        } catch {
+            // The peer has gone, or has its answer.
+        }
+    }
+}
+
+// GJS lends boxed arguments to a callback: to be kept they must be referenced.
+function adapt(handler) {
+    return (server, connection, borrowed) => {
+        const request = borrowed.ref();
+        collectInTime(request);
+        try {
+            const result = handler(server, connection, request);
+            if (typeof result?.then === 'function') {
+                answerLater(connection, request, result);
+                return null;
+            }
+            return toReply(request, result);
+        } catch (error) {
+            throw toError(error, request);
+        }
+    };
+}
+
+function wrapHandlers(proto) {
+    const add_handler = proto.add_handler;
+    proto.add_handler = function (type, handler) {
+        add_handler.call(this, type, adapt(handler));
+    };
+}
+
+// ---- calls ----
+
+// request(message, timeout, cancellable): what stands last may be left out.
+function fillIn(proto, name, nRequired, defaults) {
+    const method = proto[name];
+    proto[name] = function (...args) {
+        const callback = typeof args[args.length - 1] === 'function' ? [args.pop()] : [];
+        while (args.length < nRequired + defaults.length)
+            args.push(defaults[args.length - nRequired]);
+        return method.call(this, ...args, ...callback);
+    };
+}
+
+// GJS resolves methods when they are first asked for, so that they have to be named.
+function promisify(proto, name, nRequired, defaults) {
+    Gio._promisify(proto, `${name}_async`, `${name}_finish`);
+    fillIn(proto, `${name}_async`, nRequired, defaults);
+}
+
+// ---- lists ----
+
+function* items() {
+    for (let i = 0; i < this.get_n_items(); i++)
+        yield this.get_item(i);
+}
+
+// The model as it is, for GTK, and iterable.
+function makeIterable(proto, name) {
+    Object.defineProperty(proto, name, {
+        configurable: true,
+        enumerable: true,
+        get() {
+            const model = this[`get_${name}`]();
+            if (!(Symbol.iterator in model))
+                Object.getPrototypeOf(model)[Symbol.iterator] = items;
+            return model;
+        },
+    });
+}
+
+function _init() {
+    Ipc = this;
+    const {Client, Connection, Manager, Message, Server} = Ipc;
+
+    Message.make = makeMessage;
+    for (const [name, get] of Object.entries(messageProperties)) {
+        Object.defineProperty(Message.prototype, name, {
+            configurable: true,
+            get() {
+                return get(this);
+            },
+        });
+    }
+
+    wrapHandlers(Server.prototype);
+    wrapHandlers(Client.prototype);
+
+    promisify(Server.prototype, 'stop', 0, [null]);
+    promisify(Client.prototype, 'open', 0, [null]);
+    promisify(Connection.prototype, 'flush', 0, [null]);
+    for (const proto of [Client.prototype, Connection.prototype]) {
+        promisify(proto, 'send', 1, [null]);
+        promisify(proto, 'request', 1, [Ipc.TIMEOUT_DEFAULT, null]);
+        fillIn(proto, 'request', 1, [Ipc.TIMEOUT_DEFAULT, null]);
+    }
+
+    makeIterable(Server.prototype, 'connections');
+    if (Manager)
+        makeIterable(Manager.prototype, 'items');
+}

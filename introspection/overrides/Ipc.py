@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What Python expects of a library, on top of the introspected Ipc:
+
+- Ipc.Message ('type', payload, headers), with properties instead of getters;
+- handlers that return str, bytes, dict or Ipc.Message, or are coroutines, and
+  whose exceptions reach the peer as an error reply;
+- `await` for every *_async method, and an event loop to do it in: Ipc.run ();
+- `with server:` and `with client:`; object.name for every GObject property.
+
+Everything stays usable without it, by the names of the C API.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+import operator
+import selectors
+
+import gi
+from gi.module import get_introspection_module
+from gi.overrides import override
+from gi.repository import Gio, GLib, GObject
+
+Ipc = get_introspection_module('Ipc')
+__all__ = []
+
+_log = logging.getLogger('ipc-glib')
+_running = set()      # tasks of handlers: asyncio itself keeps only weak references
+
+
+def _export(thing):
+    __all__.append(thing.__name__)
+    return thing
+
+
+# ---- errors --------------------------------------------------------------------------------------------------------
+
+@_export
+def new_error(code, message):
+    """A GLib.Error to raise, or to answer with: new_error (Ipc.Error.FULL, 'no room for more')."""
+    return GLib.Error.new_literal(Ipc.Error.quark(), message, code)
+
+
+@_export
+def is_error(error, code):
+    """Whether error is a GLib.Error of ipc-glib with this code."""
+    return isinstance(error, GLib.Error) and error.matches(Ipc.Error.quark(), code)
+
+
+def _to_gerror(error):
+    """What the peer is told of an exception."""
+    if isinstance(error, GLib.Error):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        return GLib.Error.new_literal(Gio.io_error_quark(), 'the handler was cancelled', Gio.IOErrorEnum.CANCELLED)
+    return new_error(Ipc.Error.REMOTE, '%s: %s' % (type(error).__name__, error))
+
+
+# ---- messages ------------------------------------------------------------------------------------------------------
+
+def _checked(text, what):
+    """C would cut the string at a NUL without a word."""
+    if not isinstance(text, str):
+        raise TypeError('%s must be a str, not %s' % (what, type(text).__name__))
+    if '\0' in text:
+        raise ValueError('%s contains a NUL: %r' % (what, text))
+    return text
+
+
+def _encode(payload):
+    """The (format, GLib.Bytes) of a Python value."""
+    if payload is None or isinstance(payload, GLib.Bytes):
+        return Ipc.PayloadFormat.BYTES, payload
+    if isinstance(payload, str):
+        return Ipc.PayloadFormat.TEXT, GLib.Bytes.new(payload.encode())
+    if isinstance(payload, GLib.Variant):
+        return Ipc.PayloadFormat.VARIANT, Ipc.Message.new_variant('-', payload).get_payload()
+    if isinstance(payload, (dict, list, tuple)):
+        text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(',', ':'))
+        return Ipc.PayloadFormat.JSON, GLib.Bytes.new(text.encode())
+    try:
+        # Only bytes are passed in one go; anything else would be marshalled item by item.
+        return Ipc.PayloadFormat.BYTES, GLib.Bytes.new(bytes(memoryview(payload)))
+    except TypeError:
+        raise TypeError('a payload is bytes-like, str, dict, list, GLib.Variant or None, not '
+                        + type(payload).__name__) from None
+
+
+@_export
+@override
+class Message(Ipc.Message):
+    """
+    Message (message_type, payload=None, headers=None): the type of the payload chooses the format:
+    bytes-like: BYTES, str: TEXT, dict or list: JSON, GLib.Variant: VARIANT. Another can be said with format
+    (Message ('t', '[1,2]', format=Ipc.PayloadFormat.JSON)).
+    """
+
+    def __new__(cls, message_type, payload=None, headers=None, *, format=None, fd_list=None):
+        natural, data = _encode(payload)
+        strv = [_checked(text, 'a header') for pair in (headers or {}).items() for text in pair]
+        return Ipc.Message.new_full(_checked(message_type, 'the message type'),
+                                    natural if format is None else format, data, strv or None, fd_list)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    message_type = property(Ipc.Message.get_message_type)
+    id = property(Ipc.Message.get_id)
+    format = property(Ipc.Message.get_format)
+    timestamp = property(Ipc.Message.get_timestamp, doc='microseconds since 1970, UTC')
+    is_request = property(Ipc.Message.get_is_request)
+    fd_list = property(Ipc.Message.get_fd_list)
+    text = property(Ipc.Message.get_text, doc='the payload as a str, or None')
+    variant = property(Ipc.Message.get_variant, doc='the payload as a GLib.Variant, or None')
+    headers = property(lambda self: self.get_headers() or {}, doc='a new dict of the headers')
+
+    @property
+    def payload(self):
+        """The payload as bytes, whatever its format."""
+        data = self.get_payload()
+        return (data.get_data() if data is not None else None) or b''
+
+    @property
+    def json(self):
+        """The payload as a Python value if its format is JSON, else None."""
+        return json.loads(self.payload) if self.format == Ipc.PayloadFormat.JSON else None
+
+    def __repr__(self):
+        return '<Ipc.Message %r %s, %d bytes>' % (self.message_type, self.format.value_nick, len(self.payload))
+
+
+# ---- handlers ------------------------------------------------------------------------------------------------------
+
+def _to_reply(request, result):
+    if result is None or isinstance(result, Ipc.Message):
+        return result
+    return Message(request.get_message_type(), result)
+
+
+def _send_reply(method, request, answer):
+    try:
+        method(request, answer)
+    except GLib.Error as error:     # the peer has gone: there is nobody left to tell
+        _log.debug('no reply to %r: %s', request, error.message)
+
+
+async def _answer_later(connection, request, awaitable):
+    is_request = request.get_is_request()
+    try:
+        reply = _to_reply(request, await awaitable)
+        if reply is not None and is_request:
+            _send_reply(connection.reply, request, reply)
+    except (Exception, asyncio.CancelledError) as error:
+        if is_request:
+            _send_reply(connection.reply_error, request, _to_gerror(error))
+        if isinstance(error, asyncio.CancelledError):
+            raise
+        if not (is_request and isinstance(error, GLib.Error)):
+            _log.exception('in the handler of %r', request)
+
+
+def _start_task(connection, request, awaitable):
+    answer = _answer_later(connection, request, awaitable)
+    try:
+        task = asyncio.get_running_loop().create_task(answer)
+    except RuntimeError:
+        answer.close()
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise RuntimeError('an async handler needs a running event loop: start the program with Ipc.run()') from None
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+def _adapt(handler):
+    """The IpcMessageHandler of a Python function; it never swallows an exception."""
+    def handle(server, connection, request, *user_data):
+        try:
+            result = handler(server, connection, request, *user_data)
+            if inspect.isawaitable(result):
+                _start_task(connection, request, result)
+                return None
+            return _to_reply(request, result)
+        except GLib.Error:
+            raise
+        except Exception as error:
+            _log.exception('in the handler of %r', request)
+            raise _to_gerror(error) from None
+    return handle
+
+
+# ---- an event loop -------------------------------------------------------------------------------------------------
+
+class _Wakeup(GLib.Source):
+    """Wakes its context up when a file descriptor is ready or the time has come; that is all it does."""
+
+    def prepare(self):
+        return False, -1
+
+    def check(self):
+        return False      # GLib itself looks at the descriptor and at the time
+
+    def dispatch(self, callback, args):
+        self.set_ready_time(-1)
+        return True
+
+
+class _ContextSelector(selectors.EpollSelector):
+    """Waits in a GLib main context: all of asyncio's descriptors are one there, that of the epoll instance."""
+
+    def __init__(self, context):
+        super().__init__()
+        self._context = context
+        self._source = _Wakeup()
+        self._source.add_unix_fd(self.fileno(), GLib.IOCondition.IN)
+        self._source.attach(context)
+
+    def select(self, timeout=None):
+        if timeout is not None and timeout > 0:
+            self._source.set_ready_time(GLib.get_monotonic_time() + int(timeout * 1e6) + 1)
+        self._context.iteration(timeout is None or timeout > 0)
+        self._source.set_ready_time(-1)
+        return super().select(0)
+
+    def close(self):
+        if self._source is not None:
+            self._source.destroy()
+            self._source = None
+        super().close()
+
+
+if gi.version_info >= (3, 50):
+    from gi.events import GLibEventLoop
+
+    @_export
+    class EventLoop(GLibEventLoop):
+        """An asyncio event loop on a GLib main context."""
+
+        def __init__(self, context=None):
+            super().__init__(context or GLib.MainContext.default())
+else:
+    @_export
+    class EventLoop(asyncio.SelectorEventLoop):
+        """An asyncio event loop on a GLib main context."""
+
+        def __init__(self, context=None):
+            self._context = context or GLib.MainContext.default()
+            super().__init__(_ContextSelector(self._context))
+
+        def run_forever(self):
+            # What is started by a coroutine completes in this loop, in whatever thread it runs.
+            self._context.push_thread_default()
+            try:
+                super().run_forever()
+            finally:
+                self._context.pop_thread_default()
+
+
+@_export
+def run(main, *, debug=None):
+    """asyncio.run () on the default GLib main context."""
+    with asyncio.Runner(loop_factory=EventLoop, debug=debug) as runner:
+        return runner.run(main)
+
+
+# ---- asynchronous calls --------------------------------------------------------------------------------------------
+
+_DEFAULTS = {'timeout': Ipc.TIMEOUT_DEFAULT, 'cancellable': None}
+
+
+class _Call(asyncio.Future):
+    """The result of an asynchronous call; cancelling it cancels the call."""
+
+    cancellable = None
+
+    def cancel(self, msg=None):
+        if not super().cancel(msg):
+            return False
+        self.cancellable.cancel()
+        return True
+
+
+def _running_loop():
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    if type(getattr(loop, '_selector', None)) is selectors.DefaultSelector:
+        raise RuntimeError('this event loop never runs GLib: use Ipc.run() instead of asyncio.run()')
+    return loop
+
+
+def _bind(method, names, args, kwargs):
+    """All of the arguments by position; a timeout and a cancellable may be left out."""
+    bound = list(args)
+    for name in names[len(args):]:
+        if name not in kwargs and name not in _DEFAULTS:
+            raise TypeError('%s() misses the argument %r' % (method, name))
+        bound.append(kwargs.pop(name) if name in kwargs else _DEFAULTS[name])
+    if kwargs:
+        raise TypeError('%s() got an unexpected argument %r' % (method, next(iter(kwargs))))
+    if 'timeout' in names:      # a float would be cut to milliseconds without a word
+        operator.index(bound[names.index('timeout')])
+    return bound
+
+
+def _make_awaitable(cls, info):
+    """foo_async () with a callback is as it was; without one it returns a future of what foo_finish () returns."""
+    method = info.get_name()
+    start, finish = getattr(cls, method), getattr(cls, method[:-len('_async')] + '_finish')
+    names = [argument.get_name() for argument in info.get_arguments()]
+    names = names[:names.index('callback')]
+    n = len(names)
+
+    def call(self, *args, **kwargs):
+        callback = args[n] if len(args) > n else kwargs.pop('callback', None)
+        user_data = args[n + 1:]
+        bound = _bind(method, names, args[:n], kwargs)
+        loop = _running_loop() if callback is None else None
+        if loop is None:
+            return start(self, *bound, callback, *user_data)
+        future = _Call(loop=loop)
+        future.cancellable = bound[-1] = bound[-1] or Gio.Cancellable()
+
+        def done(source, result):
+            try:
+                value = finish(source, result)
+            except GLib.Error as error:
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(value)
+        start(self, *bound, done)
+        return future
+
+    call.__name__, call.__qualname__, call.__doc__ = method, '%s.%s' % (cls.__name__, method), start.__doc__
+    setattr(cls, method, call)
+
+
+# ---- objects -------------------------------------------------------------------------------------------------------
+
+class _Requesting:
+    """The blocking request of connections and clients, whose timeout may be left out."""
+
+    def request(self, message, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        return super().request(message, operator.index(timeout), cancellable)
+
+
+@_export
+@override
+class Connection(_Requesting, Ipc.Connection):
+    pass
+
+
+class _Handling:
+    def add_handler(self, message_type, handler, *user_data):
+        """
+        Handles messages of one type (None: any other) with handler (server, connection, request, *user_data), server
+        being None on a client. What it returns is the reply: str, bytes, dict, list, GLib.Variant or Ipc.Message.
+        None: the reply comes later, by connection.reply (). It may be a coroutine function. An exception is an error
+        reply: a GLib.Error as it is, any other as Ipc.Error.REMOTE.
+        """
+        super().add_handler(message_type, _adapt(handler), *user_data)
+
+
+@_export
+@override
+class Server(_Handling, Ipc.Server):
+    def __bool__(self):
+        return True
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    async def __aenter__(self):
+        return self.__enter__()
+
+    async def __aexit__(self, *exception):
+        await self.stop_async()
+
+
+@_export
+@override
+class Client(_Handling, _Requesting, Ipc.Client):
+    def __bool__(self):
+        return True
+
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    async def __aenter__(self):
+        await self.open_async()
+        return self
+
+    async def __aexit__(self, *exception):
+        self.close()
+
+
+class _Addressed:
+    def __init__(self, address=None, **properties):
+        super().__init__(address=address, **properties)
+
+
+@_export
+@override
+class SocketServer(_Addressed, Ipc.SocketServer):
+    pass
+
+
+@_export
+@override
+class SocketClient(_Addressed, Ipc.SocketClient):
+    pass
+
+
+# ---- what is the same for every class ------------------------------------------------------------------------------
+
+def _add_property(cls, info):
+    name = info.get_name().replace('-', '_')
+    if hasattr(cls, name):
+        return
+    flags, getter, setter = info.get_flags(), getattr(cls, 'get_' + name, None), None
+    if getter is None:
+        def getter(self):
+            return self.get_property(info.get_name())
+    if flags & GObject.ParamFlags.WRITABLE and not flags & GObject.ParamFlags.CONSTRUCT_ONLY:
+        def setter(self, value):
+            self.set_property(info.get_name(), value)
+    setattr(cls, name, property(getter, setter))
+
+
+for _cls in [getattr(Ipc, _name) for _name in dir(Ipc)]:
+    if isinstance(_cls, type) and issubclass(_cls, GObject.Object) and hasattr(_cls.__info__, 'get_properties'):
+        for _info in _cls.__info__.get_properties():
+            _add_property(_cls, _info)
+        for _info in _cls.__info__.get_methods():
+            if _info.is_method() and _info.get_name().endswith('_async'):
+                _make_awaitable(_cls, _info)

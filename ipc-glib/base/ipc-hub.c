@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * See ipc-hub-private.h for what the hub is.
+ *
+ * What keeps a turn of the main loop cheap:
+ * - The source can recurse. Otherwise GLib takes its descriptor out of the poll
+ *   set around each dispatch, and wakes its own context to do so.
+ * - Deadlines go through prepare(), not g_source_set_ready_time(), which wakes too.
+ * - A sender wakes the loop only if the loop sleeps (or is about to): `sleeping`.
+ * - With a single watch, that the epoll set is readable says all: epoll_wait() is
+ *   spared.
+ *
+ * Locks: an owner may hold its own lock when it calls in; the hub calls out
+ * without holding its own.
+ */
+#include "base/ipc-hub-private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/ipc-error-private.h"
+#include "core/ipc-fork.h"
+
+#define MAX_EVENTS 64
+#define DISPATCH_BUDGET_US 2000 /* then other sources of the loop get their turn */
+
+typedef struct _Batch Batch;
+
+/* The events of one dispatch; a watch that is removed meanwhile is taken out of it. */
+struct _Batch
+{
+  Batch *outer;
+  int n;
+  IpcHubWatch *watches[MAX_EVENTS];
+  guint events[MAX_EVENTS];
+};
+
+struct _IpcHub
+{
+  GSource source;
+  GMainContext *context;        /* not owned: each watch's owner keeps it */
+  gpointer tag;
+  int epoll_fd;
+  unsigned generation;
+  gint sleeping;                /* (atomic) */
+
+  GMutex lock;
+  guint n_watches;              /* (mutex lock) */
+  IpcHubWatch *only;            /* (mutex lock) (nullable) the watch, if there was just one since it came */
+  GQueue flush;                 /* (mutex lock) (element-type IpcHubWatch) */
+  GQueue attend;                /* (mutex lock) (element-type IpcHubWatch) */
+  IpcTimerQueue timers;         /* (mutex lock) */
+  Batch *batch;                 /* (mutex lock) (nullable) innermost */
+};
+
+G_LOCK_DEFINE_STATIC (hubs);
+static GHashTable *hubs;        /* GMainContext → IpcHub (owned source); under the lock `hubs` */
+
+/* Which hub a watch belongs to changes under this lock only. */
+
+static void
+run_flushes (IpcHub *hub)
+{
+  g_mutex_lock (&hub->lock);
+  while (hub->flush.head != NULL)
+    {
+      IpcHubWatch *watch = hub->flush.head->data;
+      GObject *owner = g_object_ref (watch->owner);
+
+      g_queue_unlink (&hub->flush, &watch->flush_link);
+      watch->in_flush = FALSE;
+      g_mutex_unlock (&hub->lock);
+      watch->funcs->flush (watch);
+      g_object_unref (owner);
+      g_mutex_lock (&hub->lock);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+static gboolean
+deadline_passed (IpcHub *hub, gint *timeout)
+{
+  IpcTimer *timer = ipc_timer_queue_peek (&hub->timers);
+  gint64 left;
+
+  if (timer == NULL)
+    return FALSE;
+  left = timer->due - g_get_monotonic_time ();
+  if (left <= 0)
+    return TRUE;
+  if (timeout != NULL)
+    *timeout = (gint) MIN ((left + 999) / 1000, G_MAXINT);
+  return FALSE;
+}
+
+static gboolean
+hub_prepare (GSource *source, gint *timeout)
+{
+  IpcHub *hub = (IpcHub *) source;
+  gboolean ready;
+
+  *timeout = -1;
+  if (hub->generation != ipc_fork_generation ())
+    return FALSE;
+  run_flushes (hub);
+  g_mutex_lock (&hub->lock);
+  ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, timeout);
+  /* From here on whoever queues something wakes the loop: it is seen under the lock. */
+  if (!ready)
+    g_atomic_int_set (&hub->sleeping, TRUE);
+  g_mutex_unlock (&hub->lock);
+  return ready;
+}
+
+static gboolean
+hub_check (GSource *source)
+{
+  IpcHub *hub = (IpcHub *) source;
+  gboolean ready;
+
+  g_atomic_int_set (&hub->sleeping, FALSE);
+  if (g_source_query_unix_fd (source, hub->tag) != 0)
+    return TRUE;
+  g_mutex_lock (&hub->lock);
+  ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, NULL);
+  g_mutex_unlock (&hub->lock);
+  return ready;
+}
+
+/* Moves what is due to the attend queue. */
+static void
+collect_due (IpcHub *hub)
+{
+  IpcTimer *timer;
+  gint64 now;
+
+  if (hub->timers.heap->len == 0)
+    return;
+  now = g_get_monotonic_time ();
+  while ((timer = ipc_timer_queue_peek (&hub->timers)) != NULL && timer->due <= now)
+    {
+      IpcHubWatch *watch = (IpcHubWatch *) timer;
+
+      ipc_timer_queue_set (&hub->timers, timer, 0);
+      if (!watch->in_attend)
+        {
+          watch->in_attend = TRUE;
+          g_queue_push_tail_link (&hub->attend, &watch->attend_link);
+        }
+    }
+}
+
+/* Only what is queued now: what is queued meanwhile has its turn in the next iteration. */
+static void
+run_attends (IpcHub *hub)
+{
+  guint n;
+
+  g_mutex_lock (&hub->lock);
+  collect_due (hub);
+  n = hub->attend.length;
+  while (n-- > 0 && hub->attend.head != NULL)
+    {
+      IpcHubWatch *watch = hub->attend.head->data;
+      GObject *owner = g_object_ref (watch->owner);
+
+      g_queue_unlink (&hub->attend, &watch->attend_link);
+      watch->in_attend = FALSE;
+      g_mutex_unlock (&hub->lock);
+      watch->funcs->attend (watch);
+      g_object_unref (owner);
+      g_mutex_lock (&hub->lock);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+static void
+collect_events (IpcHub *hub, Batch *batch)
+{
+  struct epoll_event events[MAX_EVENTS];
+  int n;
+
+  g_mutex_lock (&hub->lock);
+  if (hub->n_watches == 1 && hub->only != NULL && hub->only->events != 0)
+    {
+      /* Whether it can be read or written, trying tells. */
+      batch->watches[0] = hub->only;
+      batch->events[0] = hub->only->events;
+      batch->n = 1;
+    }
+  else
+    {
+      /* Does not block, so it may be done under the lock: a watch cannot go between the two. */
+      n = epoll_wait (hub->epoll_fd, events, MAX_EVENTS, 0);
+      for (int i = 0; i < n; i++)
+        {
+          batch->watches[i] = events[i].data.ptr;
+          batch->events[i] = events[i].events;
+        }
+      batch->n = MAX (n, 0);
+    }
+  batch->outer = hub->batch;
+  hub->batch = batch;
+  g_mutex_unlock (&hub->lock);
+}
+
+/* Calls the watches of the batch in turn until none has more input or the time is up. */
+static void
+run_batch (IpcHub *hub, Batch *batch)
+{
+  gint64 end = 0;
+  gboolean more;
+
+  do
+    {
+      more = FALSE;
+      for (int i = 0; i < batch->n; i++)
+        {
+          IpcHubWatch *watch;
+          GObject *owner;
+          gboolean again;
+
+          g_mutex_lock (&hub->lock);
+          watch = batch->watches[i];
+          owner = watch != NULL ? g_object_ref (watch->owner) : NULL;
+          g_mutex_unlock (&hub->lock);
+          if (watch == NULL)
+            continue;
+          again = watch->funcs->io (watch, batch->events[i]);
+          batch->events[i] = 0;
+          g_mutex_lock (&hub->lock);
+          if (!again)
+            batch->watches[i] = NULL;
+          g_mutex_unlock (&hub->lock);
+          more |= again;
+          g_object_unref (owner);
+        }
+      if (more && end == 0)
+        end = g_get_monotonic_time () + DISPATCH_BUDGET_US;
+    }
+  while (more && g_get_monotonic_time () < end);
+
+  /* What is left goes on in the next iteration, without an event to say so. */
+  g_mutex_lock (&hub->lock);
+  hub->batch = batch->outer;
+  for (int i = 0; more && i < batch->n; i++)
+    {
+      IpcHubWatch *watch = batch->watches[i];
+
+      if (watch != NULL && !watch->in_attend)
+        {
+          watch->in_attend = TRUE;
+          g_queue_push_tail_link (&hub->attend, &watch->attend_link);
+        }
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+static gboolean
+hub_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  IpcHub *hub = (IpcHub *) source;
+  Batch batch;
+
+  /* In a forked child the descriptors are closed and the parent's business goes on without us. */
+  if (hub->generation != ipc_fork_generation ())
+    return G_SOURCE_REMOVE;
+  run_attends (hub);
+  if (g_source_query_unix_fd (source, hub->tag) != 0 && !g_source_is_destroyed (source))
+    {
+      collect_events (hub, &batch);
+      run_batch (hub, &batch);
+    }
+  run_flushes (hub);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+hub_finalize (GSource *source)
+{
+  IpcHub *hub = (IpcHub *) source;
+
+  if (hub->epoll_fd >= 0 && hub->generation == ipc_fork_generation ())
+    {
+      ipc_fork_unguard_fd (hub->epoll_fd);
+      close (hub->epoll_fd);
+    }
+  ipc_timer_queue_clear (&hub->timers);
+  g_mutex_clear (&hub->lock);
+}
+
+static GSourceFuncs hub_funcs = { hub_prepare, hub_check, hub_dispatch, hub_finalize, NULL, NULL };
+
+static IpcHub *
+hub_new (GMainContext *context, GError **error)
+{
+  IpcHub *hub;
+  int fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (fd < 0)
+    {
+      ipc_error_set_errno (error, errno, "cannot make an epoll descriptor");
+      return NULL;
+    }
+  hub = (IpcHub *) g_source_new (&hub_funcs, sizeof (IpcHub));
+  hub->context = context;
+  hub->epoll_fd = fd;
+  hub->generation = ipc_fork_generation ();
+  ipc_fork_guard_fd (fd);
+  g_mutex_init (&hub->lock);
+  g_queue_init (&hub->flush);
+  g_queue_init (&hub->attend);
+  ipc_timer_queue_init (&hub->timers);
+  hub->tag = g_source_add_unix_fd (&hub->source, fd, G_IO_IN);
+  g_source_set_static_name (&hub->source, "[ipc-glib] hub");
+  g_source_set_can_recurse (&hub->source, TRUE);
+  g_source_attach (&hub->source, context);
+  return hub;
+}
+
+/* Under the lock `hubs`. */
+static IpcHub *
+hub_get (GMainContext *context, GError **error)
+{
+  IpcHub *hub;
+
+  if (hubs == NULL)
+    hubs = g_hash_table_new (NULL, NULL);
+  hub = g_hash_table_lookup (hubs, context);
+  /* A forked child leaves its parent's hub alone. */
+  if (hub != NULL && hub->generation == ipc_fork_generation ())
+    return hub;
+  hub = hub_new (context, error);
+  if (hub != NULL)
+    g_hash_table_insert (hubs, context, hub);
+  return hub;
+}
+
+/* Under the lock `hubs`. */
+static void
+hub_drop (IpcHub *hub)
+{
+  if (g_hash_table_lookup (hubs, hub->context) == hub)
+    g_hash_table_remove (hubs, hub->context);
+  g_source_destroy (&hub->source);
+  g_source_unref (&hub->source);
+}
+
+void
+ipc_hub_watch_init (IpcHubWatch *watch, const IpcHubFuncs *funcs, GObject *owner)
+{
+  memset (watch, 0, sizeof *watch);
+  watch->funcs = funcs;
+  watch->owner = owner;
+  watch->fd = -1;
+  watch->flush_link.data = watch;
+  watch->attend_link.data = watch;
+}
+
+gboolean
+ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GError **error)
+{
+  struct epoll_event event = { .events = events, .data.ptr = watch };
+  IpcHub *hub;
+
+  g_assert (watch->hub == NULL);
+  if (context == NULL)
+    context = g_main_context_default ();
+
+  G_LOCK (hubs);
+  hub = hub_get (context, error);
+  if (hub == NULL)
+    {
+      G_UNLOCK (hubs);
+      return FALSE;
+    }
+  if (epoll_ctl (hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    {
+      ipc_error_set_errno (error, errno, "cannot watch descriptor %d", fd);
+      if (hub->n_watches == 0)
+        hub_drop (hub);
+      G_UNLOCK (hubs);
+      return FALSE;
+    }
+  g_mutex_lock (&hub->lock);
+  watch->hub = hub;
+  watch->fd = fd;
+  watch->events = events;
+  hub->only = hub->n_watches == 0 ? watch : NULL;
+  hub->n_watches++;
+  g_mutex_unlock (&hub->lock);
+  G_UNLOCK (hubs);
+  g_object_ref (watch->owner);
+  return TRUE;
+}
+
+void
+ipc_hub_modify (IpcHubWatch *watch, guint events)
+{
+  struct epoll_event event = { .events = events, .data.ptr = watch };
+  IpcHub *hub = watch->hub;
+
+  if (hub == NULL || watch->events == events || hub->generation != ipc_fork_generation ())
+    return;
+  watch->events = events;
+  epoll_ctl (hub->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
+}
+
+static void
+forget (IpcHub *hub, IpcHubWatch *watch)
+{
+  for (Batch *batch = hub->batch; batch != NULL; batch = batch->outer)
+    for (int i = 0; i < batch->n; i++)
+      if (batch->watches[i] == watch)
+        batch->watches[i] = NULL;
+  if (watch->in_flush)
+    g_queue_unlink (&hub->flush, &watch->flush_link);
+  if (watch->in_attend)
+    g_queue_unlink (&hub->attend, &watch->attend_link);
+  watch->in_flush = watch->in_attend = FALSE;
+  ipc_timer_queue_set (&hub->timers, &watch->timer, 0);
+  if (hub->only == watch)
+    hub->only = NULL;
+  watch->hub = NULL;
+}
+
+void
+ipc_hub_remove (IpcHubWatch *watch)
+{
+  IpcHub *hub;
+
+  G_LOCK (hubs);
+  hub = watch->hub;
+  if (hub == NULL)
+    {
+      G_UNLOCK (hubs);
+      return;
+    }
+  g_mutex_lock (&hub->lock);
+  if (hub->generation == ipc_fork_generation ())
+    epoll_ctl (hub->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+  forget (hub, watch);
+  hub->n_watches--;
+  g_mutex_unlock (&hub->lock);
+  if (hub->n_watches == 0)
+    hub_drop (hub);
+  G_UNLOCK (hubs);
+  g_object_unref (watch->owner);
+}
+
+static void
+wake (IpcHub *hub)
+{
+  if (g_atomic_int_get (&hub->sleeping))
+    g_main_context_wakeup (hub->context);
+}
+
+void
+ipc_hub_queue_flush (IpcHubWatch *watch)
+{
+  IpcHub *hub = watch->hub;
+
+  if (hub == NULL)
+    return;
+  g_mutex_lock (&hub->lock);
+  if (watch->hub == hub && !watch->in_flush)
+    {
+      watch->in_flush = TRUE;
+      g_queue_push_tail_link (&hub->flush, &watch->flush_link);
+      wake (hub);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+void
+ipc_hub_attend (IpcHubWatch *watch)
+{
+  IpcHub *hub = watch->hub;
+
+  if (hub == NULL)
+    return;
+  g_mutex_lock (&hub->lock);
+  if (watch->hub == hub && !watch->in_attend)
+    {
+      watch->in_attend = TRUE;
+      g_queue_push_tail_link (&hub->attend, &watch->attend_link);
+      wake (hub);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+void
+ipc_hub_attend_at (IpcHubWatch *watch, gint64 due)
+{
+  IpcHub *hub = watch->hub;
+
+  if (hub == NULL)
+    return;
+  g_mutex_lock (&hub->lock);
+  if (watch->hub == hub && (watch->timer.slot == 0 || due < watch->timer.due))
+    {
+      ipc_timer_queue_set (&hub->timers, &watch->timer, due);
+      wake (hub);
+    }
+  g_mutex_unlock (&hub->lock);
+}

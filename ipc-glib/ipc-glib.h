@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#define IPC_GLIB_INSIDE
+#include "ipc-version.h"
+#include "ipc-version-macros.h"
+#include "ipc-types.h"
+#include "ipc-enums.h"
+#include "ipc-error.h"
+#include "ipc-scope.h"
+#include "ipc-manager.h"
+#include "ipc-message.h"
+#include "ipc-connection.h"
+#include "ipc-server.h"
+#include "ipc-client.h"
+#include "ipc-socket-server.h"
+#include "ipc-socket-client.h"
+#undef IPC_GLIB_INSIDE

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined(IPC_GLIB_INSIDE) && !defined(IPC_GLIB_COMPILATION)
+#error "Only <ipc-glib/ipc-glib.h> can be included directly."
+#endif
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+
+#include "ipc-version-macros.h"
+
+G_BEGIN_DECLS
+
+typedef struct _IpcScope IpcScope;
+typedef struct _IpcManager IpcManager;
+typedef struct _IpcMessage IpcMessage;
+typedef struct _IpcConnection IpcConnection;
+typedef struct _IpcServer IpcServer;
+typedef struct _IpcClient IpcClient;
+typedef struct _IpcSocketServer IpcSocketServer;
+typedef struct _IpcSocketClient IpcSocketClient;
+
+/**
+ * IPC_TIMEOUT_DEFAULT:
+ *
+ * Take the timeout that the object has as its property, for instance
+ * [property@Ipc.Server:request-timeout].
+ *
+ * Every timeout is in milliseconds: -1 waits for ever, 0 does not wait.
+ *
+ * Since: 0.1
+ */
+#define IPC_TIMEOUT_DEFAULT (-2)
+
+/**
+ * IpcAccess:
+ * @IPC_ACCESS_READ: may be read
+ * @IPC_ACCESS_WRITE: may be written
+ *
+ * What a process may do with something that it shares with others.
+ *
+ * Since: 0.1
+ */
+typedef enum /*< flags >*/
+{
+  IPC_ACCESS_READ = 1 << 0,
+  IPC_ACCESS_WRITE = 1 << 1,
+} IpcAccess;
+
+/**
+ * IpcAuthorization:
+ * @IPC_AUTHORIZATION_UNDECIDED: this handler has no opinion; if nobody has one, it is a no
+ * @IPC_AUTHORIZATION_DENIED: the peer is turned away
+ * @IPC_AUTHORIZATION_GRANTED: the peer is let in
+ *
+ * What a handler of [signal@Ipc.Server::authorize-client] says of a peer.
+ *
+ * Zero is no decision, so that whatever a binding makes of a coroutine, a
+ * promise, an exception or a truthy value admits nobody.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_AUTHORIZATION_UNDECIDED = 0,
+  IPC_AUTHORIZATION_DENIED = 1,
+  IPC_AUTHORIZATION_GRANTED = 2,
+} IpcAuthorization;
+
+/**
+ * IpcPayloadFormat:
+ * @IPC_PAYLOAD_FORMAT_BYTES: bytes without a meaning to the library
+ * @IPC_PAYLOAD_FORMAT_TEXT: UTF-8 without a NUL
+ * @IPC_PAYLOAD_FORMAT_JSON: a JSON document
+ * @IPC_PAYLOAD_FORMAT_VARIANT: a [struct@GLib.Variant]
+ *
+ * What the payload of a message is.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_PAYLOAD_FORMAT_BYTES = 0,
+  IPC_PAYLOAD_FORMAT_TEXT = 1,
+  IPC_PAYLOAD_FORMAT_JSON = 2,
+  IPC_PAYLOAD_FORMAT_VARIANT = 3,
+} IpcPayloadFormat;
+
+/**
+ * IpcWireFormat:
+ * @IPC_WIRE_FORMAT_UNKNOWN: the peer has not said anything yet
+ * @IPC_WIRE_FORMAT_BINARY: the binary dialect, which this library's clients speak
+ * @IPC_WIRE_FORMAT_JSON: one JSON object after another
+ * @IPC_WIRE_FORMAT_LINES: lines of text (named pipes)
+ *
+ * The dialect that a peer speaks; its first byte tells.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_WIRE_FORMAT_UNKNOWN = 0,
+  IPC_WIRE_FORMAT_BINARY = 1,
+  IPC_WIRE_FORMAT_JSON = 2,
+  IPC_WIRE_FORMAT_LINES = 3,
+} IpcWireFormat;
+
+/**
+ * IpcTransport:
+ * @IPC_TRANSPORT_AUTO: whatever is best between these two peers
+ * @IPC_TRANSPORT_STREAM: a byte stream: a socket or a pair of pipes
+ * @IPC_TRANSPORT_SHARED_MEMORY: rings in shared memory
+ *
+ * What carries the messages of a connection.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_TRANSPORT_AUTO = 0,
+  IPC_TRANSPORT_STREAM = 1,
+  IPC_TRANSPORT_SHARED_MEMORY = 2,
+} IpcTransport;
+
+/**
+ * IpcClientState:
+ * @IPC_CLIENT_STATE_CLOSED: not connected
+ * @IPC_CLIENT_STATE_OPENING: connecting, or exchanging the first frames
+ * @IPC_CLIENT_STATE_OPEN: connected
+ * @IPC_CLIENT_STATE_WAITING: waiting for a server to appear
+ *
+ * Where a client is between closed and open.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_CLIENT_STATE_CLOSED = 0,
+  IPC_CLIENT_STATE_OPENING = 1,
+  IPC_CLIENT_STATE_OPEN = 2,
+  IPC_CLIENT_STATE_WAITING = 3,
+} IpcClientState;
+
+/*
+ * A type that is public to use and private to derive: the class structure
+ * stays inside the library.
+ */
+#define IPC_DECLARE_INTERNAL_TYPE(ModuleObjName, module_obj_name, MODULE, OBJ_NAME, ParentName) \
+  IPC_AVAILABLE_IN_ALL \
+  GType module_obj_name##_get_type (void); \
+  G_GNUC_BEGIN_IGNORE_DEPRECATIONS \
+  typedef struct _##ModuleObjName ModuleObjName; \
+  typedef struct _##ModuleObjName##Class ModuleObjName##Class; \
+  _GLIB_DEFINE_AUTOPTR_CHAINUP (ModuleObjName, ParentName) \
+  G_DEFINE_AUTOPTR_CLEANUP_FUNC (ModuleObjName##Class, g_type_class_unref) \
+  G_GNUC_UNUSED static inline ModuleObjName *MODULE##_##OBJ_NAME (gpointer ptr) \
+  { \
+    return G_TYPE_CHECK_INSTANCE_CAST (ptr, module_obj_name##_get_type (), ModuleObjName); \
+  } \
+  G_GNUC_UNUSED static inline ModuleObjName##Class *MODULE##_##OBJ_NAME##_CLASS (gpointer ptr) \
+  { \
+    return G_TYPE_CHECK_CLASS_CAST (ptr, module_obj_name##_get_type (), ModuleObjName##Class); \
+  } \
+  G_GNUC_UNUSED static inline gboolean MODULE##_IS_##OBJ_NAME (gpointer ptr) \
+  { \
+    return G_TYPE_CHECK_INSTANCE_TYPE (ptr, module_obj_name##_get_type ()); \
+  } \
+  G_GNUC_UNUSED static inline ModuleObjName##Class *MODULE##_##OBJ_NAME##_GET_CLASS (gpointer ptr) \
+  { \
+    return G_TYPE_INSTANCE_GET_CLASS (ptr, module_obj_name##_get_type (), ModuleObjName##Class); \
+  } \
+  G_GNUC_END_IGNORE_DEPRECATIONS
+
+G_END_DECLS

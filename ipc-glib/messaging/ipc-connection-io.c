@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of a connection on the hub: reading, writing, and the end.
+ *
+ * The end comes once, in ipc_connection_shut(). The descriptor is closed there,
+ * or by whoever has the read turn when that is given back, so that nobody reads
+ * from a number that has become another file.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/ipc-fork.h"
+#include "messaging/ipc-connection-private.h"
+
+#define FRAMES_PER_TURN 32u
+#define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
+#define STATISTICS_INTERVAL_US 100000
+#define IOV_MAX_PIECES 32
+#define EAGER_FLUSH 65536u      /* a queue that long is written at once, while it is in the cache */
+
+/* ---- writing ---- */
+
+void
+ipc_connection_update_events_locked (IpcConnection *self)
+{
+  guint events = 0;
+
+  if (!self->read_paused && !self->eof && self->state != IPC_CONNECTION_CLOSING)
+    events |= EPOLLIN;
+  if (self->write_blocked)
+    events |= EPOLLOUT;
+  if (self->watch.hub != NULL)
+    ipc_hub_modify (&self->watch, events);
+}
+
+static void
+update_pressure_locked (IpcConnection *self)
+{
+  gboolean paused = self->read_paused;
+
+  if (self->outbox.queued >= self->limits.max_queued_bytes)
+    paused = TRUE;
+  else if (self->outbox.queued <= self->limits.max_queued_bytes / 2)
+    {
+      paused = FALSE;
+      if (self->is_congested)
+        {
+          self->is_congested = FALSE;
+          self->drained_pending = TRUE;
+          ipc_hub_attend (&self->watch);
+        }
+    }
+  if (!g_queue_is_empty (&self->waiters) && self->watch.hub != NULL)
+    ipc_hub_attend (&self->watch);
+  if (paused != self->read_paused)
+    {
+      self->read_paused = paused;
+      ipc_connection_update_events_locked (self);
+    }
+}
+
+void
+ipc_connection_flush_locked (IpcConnection *self)
+{
+  struct iovec iov[IOV_MAX_PIECES];
+
+  if (self->fd < 0 || self->write_failed)
+    {
+      ipc_outbox_clear (&self->outbox);
+      return;
+    }
+  while (self->outbox.queued > 0)
+    {
+      int n = ipc_outbox_get_iovec (&self->outbox, iov, IOV_MAX_PIECES);
+      gssize written = IPC_CONNECTION_GET_CLASS (self)->write (self, iov, n);
+
+      if (written < 0 && errno == EINTR)
+        continue;
+      if (written < 0 && errno != EAGAIN)
+        {
+          /* What the peer has sent is still to be read, and so is the end of it. */
+          self->write_failed = TRUE;
+          self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
+          ipc_outbox_clear (&self->outbox);
+          if (self->watch.hub != NULL)
+            ipc_hub_attend (&self->watch);
+          break;
+        }
+      if (written < 0)
+        {
+          if (!self->write_blocked)
+            {
+              self->write_blocked = TRUE;
+              ipc_connection_update_events_locked (self);
+            }
+          update_pressure_locked (self);
+          return;
+        }
+      ipc_outbox_written (&self->outbox, (gsize) written);
+    }
+  if (self->write_blocked)
+    {
+      self->write_blocked = FALSE;
+      ipc_connection_update_events_locked (self);
+    }
+  update_pressure_locked (self);
+  g_cond_broadcast (&self->changed);
+  if ((self->state == IPC_CONNECTION_CLOSING || self->eof || self->said_goodbye) && self->watch.hub != NULL)
+    ipc_hub_attend (&self->watch);
+}
+
+void
+ipc_connection_schedule_flush_locked (IpcConnection *self)
+{
+  if (self->watch.hub == NULL)
+    return;
+  if (self->outbox.queued >= EAGER_FLUSH && !self->write_blocked)
+    ipc_connection_flush_locked (self);
+  else if (!self->watch.in_flush && !self->write_blocked)
+    ipc_hub_queue_flush (&self->watch);
+  if (self->outbox.queued >= self->limits.max_queued_bytes)
+    update_pressure_locked (self);
+}
+
+/* ---- the read turn ---- */
+
+gboolean
+ipc_connection_take_read_turn_locked (IpcConnection *self)
+{
+  GThread *me = g_thread_self ();
+
+  if (self->reader != NULL && self->reader != me)
+    return FALSE;
+  self->reader = me;
+  self->reader_depth++;
+  return TRUE;
+}
+
+static void
+close_fd_locked (IpcConnection *self)
+{
+  if (self->fd < 0)
+    return;
+  if (self->generation == ipc_fork_generation ())
+    {
+      ipc_fork_unguard_fd (self->fd);
+      close (self->fd);
+    }
+  self->fd = -1;
+}
+
+void
+ipc_connection_give_read_turn_locked (IpcConnection *self)
+{
+  if (--self->reader_depth > 0)
+    return;
+  self->reader = NULL;
+  if (self->state == IPC_CONNECTION_CLOSED)
+    close_fd_locked (self);
+  g_cond_broadcast (&self->changed);
+}
+
+/* ---- reading ---- */
+
+/* What the first byte tells. */
+static IpcStep
+step_first_byte (IpcConnection *self)
+{
+  gsize size;
+  const guint8 *bytes = ipc_inbox_peek (&self->inbox, &size);
+  IpcWireFormat format;
+
+  if (size == 0)
+    return IPC_STEP_MORE;
+  switch (bytes[0])
+    {
+    case 0x00:
+      format = IPC_WIRE_FORMAT_BINARY;
+      break;
+    case '{':
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+      format = IPC_WIRE_FORMAT_JSON;
+      break;
+    default:
+      {
+        char shown[64];
+
+        ipc_fault_escape (shown, sizeof shown, bytes, MIN (size, 8));
+        ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_INVALID_DATA, "%s: bad magic \"%s\"", self->peer_name, shown), TRUE);
+        return IPC_STEP_END;
+      }
+    }
+  g_mutex_lock (&self->lock);
+  self->wire_format = format;
+  g_mutex_unlock (&self->lock);
+  if (self->refusal != NULL)
+    {
+      ipc_connection_drop (self, g_error_copy (self->refusal));
+      return IPC_STEP_END;
+    }
+  if (format == IPC_WIRE_FORMAT_JSON)
+    ipc_connection_opened (self);
+  return IPC_STEP_DONE;
+}
+
+static IpcStep
+step (IpcConnection *self, gboolean defer)
+{
+  if (self->state >= IPC_CONNECTION_CLOSING)
+    return IPC_STEP_END;
+  switch (self->wire_format)
+    {
+    case IPC_WIRE_FORMAT_BINARY:
+      return ipc_binary_step (self, defer);
+    case IPC_WIRE_FORMAT_JSON:
+      return defer ? IPC_STEP_END : ipc_json_step (self, defer);
+    default:
+      return step_first_byte (self);
+    }
+}
+
+static GError *
+end_of_input (IpcConnection *self, int read_errno)
+{
+  gsize size;
+  const char *part = self->inbox.wanted > 0 || self->got_hello ? "frame" : "first frame";
+
+  ipc_inbox_peek (&self->inbox, &size);
+  if (self->wire_format == IPC_WIRE_FORMAT_JSON)
+    return ipc_json_end_of_input (self);
+  if (size > 0)
+    return g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "%s: the peer closed inside a %s, after %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " bytes",
+                        self->peer_name, part, size, MAX (self->inbox.wanted, IPC_FRAME_HEADER_SIZE));
+  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side)
+    return g_error_new (IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "%s: the server closed the connection without a HELLO; it does not admit us", self->peer_name);
+  if (read_errno != 0 && read_errno != ECONNRESET && read_errno != EPIPE)
+    return g_error_new (G_IO_ERROR, g_io_error_from_errno (read_errno), "%s: cannot read: %s", self->peer_name, g_strerror (read_errno));
+  return NULL;
+}
+
+static void
+handle_end_of_input (IpcConnection *self, int read_errno)
+{
+  GError *error = end_of_input (self, read_errno);
+
+  if (self->wire_format != IPC_WIRE_FORMAT_JSON || error != NULL || read_errno != 0)
+    {
+      ipc_connection_shut (self, error, TRUE);
+      return;
+    }
+  /* A half-close is not a disconnect: what is pending is answered first. */
+  g_mutex_lock (&self->lock);
+  self->eof = TRUE;
+  ipc_connection_update_events_locked (self);
+  g_mutex_unlock (&self->lock);
+  ipc_connection_check_drained (self);
+}
+
+/* One read. FALSE: there was nothing, or it was the end. */
+static gboolean
+read_once (IpcConnection *self)
+{
+  struct iovec iov;
+  gsize room;
+  gssize got;
+  int read_errno = 0;
+
+  iov.iov_base = ipc_inbox_get_room (&self->inbox, &room);
+  iov.iov_len = room;
+  do
+    got = IPC_CONNECTION_GET_CLASS (self)->read (self, &iov, 1);
+  while (got < 0 && errno == EINTR);
+  if (got < 0)
+    read_errno = errno;
+  self->readable = got == (gssize) room;
+  if (got > 0)
+    {
+      ipc_inbox_add (&self->inbox, (gsize) got);
+      return TRUE;
+    }
+  if (got == 0 || read_errno != EAGAIN)
+    handle_end_of_input (self, read_errno);
+  return FALSE;
+}
+
+static void
+note_activity (IpcConnection *self)
+{
+  self->last_activity = g_get_real_time ();
+  if (self->statistics_due != 0 || !ipc_connection_has_observers (self))
+    return;
+  self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
+  g_mutex_lock (&self->lock);
+  if (self->watch.hub != NULL)
+    ipc_hub_attend_at (&self->watch, self->statistics_due);
+  g_mutex_unlock (&self->lock);
+}
+
+static GBytes *
+pop_deferred (IpcConnection *self)
+{
+  GBytes *frame;
+
+  g_mutex_lock (&self->lock);
+  frame = g_queue_pop_head (&self->deferred);
+  if (frame != NULL)
+    self->deferred_bytes -= g_bytes_get_size (frame);
+  g_mutex_unlock (&self->lock);
+  return frame;
+}
+
+/* Handles up to *LEFT frames that are there: first those that a synchronous call left aside. */
+static IpcStep
+run_steps (IpcConnection *self, gboolean defer, guint *left)
+{
+  IpcStep outcome = IPC_STEP_DONE;
+
+  while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && self->state < IPC_CONNECTION_CLOSING)
+    {
+      g_autoptr (GBytes) frame = pop_deferred (self);
+
+      if (frame != NULL)
+        ipc_binary_dispatch_deferred (self, frame);
+      (*left)--;
+    }
+  while (*left > 0 && !self->read_paused && outcome == IPC_STEP_DONE)
+    {
+      outcome = step (self, defer);
+      if (!defer)
+        (*left)--;
+    }
+  return outcome;
+}
+
+static gboolean
+run_turn (IpcConnection *self, gboolean defer)
+{
+  guint left = FRAMES_PER_TURN;
+  guint reads_left = READS_PER_TURN;
+
+  for (;;)
+    {
+      if (run_steps (self, defer, &left) == IPC_STEP_END)
+        {
+          self->readable = FALSE;
+          return FALSE;
+        }
+      if (left == 0 || self->read_paused || !self->readable || self->eof)
+        break;
+      if (!defer && reads_left-- == 0)
+        break;
+      if (!read_once (self))
+        {
+          self->readable = FALSE;
+          break;
+        }
+    }
+  ipc_inbox_settle (&self->inbox);
+  return (left == 0 || self->readable) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
+}
+
+gboolean
+ipc_connection_run_input (IpcConnection *self, gboolean defer)
+{
+  GObject *outer = self->owner_now;
+  GObject *owner = defer || outer != NULL ? NULL : g_weak_ref_get (&self->owner);
+  gboolean outer_quiet = self->quiet;
+  gboolean more;
+
+  self->quiet = defer;
+  if (owner != NULL)
+    self->owner_now = owner;
+  more = run_turn (self, defer);
+  self->owner_now = outer;
+  self->quiet = outer_quiet;
+  g_clear_object (&owner);
+  return more;
+}
+
+static gboolean
+connection_io (IpcHubWatch *watch, guint events)
+{
+  IpcConnection *self = IPC_CONNECTION (watch->owner);
+  gboolean more = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if ((events & EPOLLOUT) != 0)
+    ipc_connection_flush_locked (self);
+  if (self->state >= IPC_CONNECTION_CLOSING || !ipc_connection_take_read_turn_locked (self))
+    {
+      g_mutex_unlock (&self->lock);
+      if (self->state == IPC_CONNECTION_CLOSING && (events & (EPOLLERR | EPOLLHUP)) != 0)
+        ipc_connection_shut (self, NULL, TRUE);
+      return FALSE;
+    }
+  g_mutex_unlock (&self->lock);
+
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+    {
+      self->readable = TRUE;
+      note_activity (self);
+      /* With the peer gone altogether there is nobody left to wait for. */
+      if (self->eof && (events & (EPOLLHUP | EPOLLERR)) != 0)
+        ipc_connection_shut (self, NULL, TRUE);
+      else if (self->read_paused && (events & (EPOLLHUP | EPOLLERR)) != 0)
+        {
+          g_mutex_lock (&self->lock);
+          /* It takes nothing more; what it sent before it went is still handled. */
+          self->write_failed = TRUE;
+          self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
+          ipc_connection_flush_locked (self);
+          g_mutex_unlock (&self->lock);
+        }
+    }
+  more = ipc_connection_run_input (self, FALSE);
+
+  g_mutex_lock (&self->lock);
+  ipc_connection_give_read_turn_locked (self);
+  g_mutex_unlock (&self->lock);
+  return more;
+}
+
+static void
+connection_flush (IpcHubWatch *watch)
+{
+  IpcConnection *self = IPC_CONNECTION (watch->owner);
+
+  g_mutex_lock (&self->lock);
+  if (!self->write_blocked)
+    ipc_connection_flush_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+static gboolean
+must_read_to_the_end (IpcConnection *self)
+{
+  gboolean turn;
+
+  g_mutex_lock (&self->lock);
+  turn = self->state < IPC_CONNECTION_CLOSING && ipc_connection_take_read_turn_locked (self);
+  g_mutex_unlock (&self->lock);
+  if (!turn)
+    return FALSE;
+  self->readable = TRUE;
+  while (ipc_connection_run_input (self, FALSE))
+    ;
+  g_mutex_lock (&self->lock);
+  ipc_connection_give_read_turn_locked (self);
+  turn = self->state < IPC_CONNECTION_CLOSING;
+  g_mutex_unlock (&self->lock);
+  return turn;
+}
+
+static void
+connection_attend (IpcHubWatch *watch)
+{
+  IpcConnection *self = IPC_CONNECTION (watch->owner);
+  gint64 now = g_get_monotonic_time ();
+  gboolean congested, drained, finished, late;
+
+  g_mutex_lock (&self->lock);
+  late = self->state == IPC_CONNECTION_HANDSHAKE && now >= self->calls_due;
+  congested = self->congested_pending;
+  drained = self->drained_pending;
+  self->congested_pending = self->drained_pending = FALSE;
+  finished = self->state == IPC_CONNECTION_CLOSING && (self->outbox.queued == 0 || now >= self->calls_due);
+  g_mutex_unlock (&self->lock);
+
+  if (finished)
+    {
+      ipc_connection_shut (self, NULL, TRUE);
+      return;
+    }
+  if (late)
+    {
+      ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no HELLO within %d s", self->peer_name,
+                                              (int) (IPC_HANDSHAKE_TIMEOUT_US / G_USEC_PER_SEC)), TRUE);
+      return;
+    }
+  if (self->write_failed && self->state < IPC_CONNECTION_CLOSING && must_read_to_the_end (self))
+    {
+      ipc_connection_shut (self, NULL, TRUE);
+      return;
+    }
+  ipc_request_attend (self, now);
+  ipc_connection_serve_waiters (self);
+  if (congested)
+    ipc_connection_emit_congested (self);
+  if (drained)
+    ipc_connection_emit_drained (self);
+  if (self->statistics_due != 0 && now >= self->statistics_due)
+    {
+      self->statistics_due = 0;
+      ipc_connection_notify_statistics (self);
+    }
+  else if (self->statistics_due != 0)
+    {
+      g_mutex_lock (&self->lock);
+      if (self->watch.hub != NULL)
+        ipc_hub_attend_at (&self->watch, self->statistics_due);
+      g_mutex_unlock (&self->lock);
+    }
+  connection_io (watch, 0);
+  if (self->eof || self->said_goodbye)
+    ipc_connection_check_drained (self);
+}
+
+static const IpcHubFuncs connection_hub_funcs = { connection_io, connection_flush, connection_attend };
+
+/* ---- the beginning ---- */
+
+gboolean
+ipc_connection_start (IpcConnection *self, GError **error)
+{
+  ipc_hub_watch_init (&self->watch, &connection_hub_funcs, G_OBJECT (self));
+  self->state = IPC_CONNECTION_HANDSHAKE;
+  if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN, error))
+    {
+      self->state = IPC_CONNECTION_CLOSED;
+      close_fd_locked (self);
+      return FALSE;
+    }
+  g_mutex_lock (&self->lock);
+  self->calls_due = g_get_monotonic_time () + IPC_HANDSHAKE_TIMEOUT_US;
+  ipc_hub_attend_at (&self->watch, self->calls_due);
+  if (!self->is_server_side)
+    {
+      self->wire_format = IPC_WIRE_FORMAT_BINARY;
+      ipc_binary_send_hello_locked (self);
+      ipc_connection_flush_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+/* HELLO has come, or the first byte of JSON. */
+void
+ipc_connection_opened (IpcConnection *self)
+{
+  g_autoptr (GObject) owner = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->state != IPC_CONNECTION_HANDSHAKE)
+    {
+      g_mutex_unlock (&self->lock);
+      return;
+    }
+  self->state = IPC_CONNECTION_OPEN;
+  self->calls_due = 0;
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+  self->was_opened = TRUE;
+  if (self->quiet)
+    return;                     /* whoever waits for it tells the owner */
+  owner = g_weak_ref_get (&self->owner);
+  if (owner != NULL)
+    self->owner_funcs->opened (owner, self);
+}
+
+/* ---- messages ---- */
+
+void
+ipc_connection_deliver (IpcConnection *self, IpcMessage *message, IpcRequestToken *token)
+{
+  GObject *owner = self->owner_now;
+  gboolean taken = FALSE;
+
+  self->messages_received++;
+  ipc_connection_emit_message (self, message, &taken);
+  if (owner != NULL)
+    taken |= self->owner_funcs->message (owner, self, message);
+  if (token == NULL || g_atomic_int_get (&message->token->answered))
+    return;
+  if (message->kept != NULL)
+    ipc_request_hold (self, message->token);
+  else if (token->must_answer || !taken)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (taken)
+        error = g_error_new (IPC_ERROR, IPC_ERROR_REMOTE, "the request \"%s\" was dropped without an answer", message->type);
+      else
+        error = g_error_new (IPC_ERROR, IPC_ERROR_UNKNOWN_TYPE, "unknown message type: %s", message->type);
+      ipc_request_answer_error (self, token, error);
+    }
+}
+
+/* ---- the end ---- */
+
+static gboolean
+notify_closed (gpointer data)
+{
+  IpcConnection *self = data;
+  g_autoptr (GObject) owner = g_weak_ref_get (&self->owner);
+
+  ipc_request_fail_all (self);
+  ipc_connection_serve_waiters (self);
+  ipc_connection_emit_closed (self, self->error);
+  if (owner != NULL)
+    self->owner_funcs->closed (owner, self, self->error);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+notify_closed_later (IpcConnection *self)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[ipc-glib] connection closed");
+  g_source_set_callback (source, notify_closed, g_object_ref (self), g_object_unref);
+  g_source_attach (source, self->context);
+}
+
+void
+ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
+{
+  g_autoptr (IpcConnection) alive = g_object_ref (self);
+  gboolean notify;
+
+  g_mutex_lock (&self->lock);
+  if (self->state == IPC_CONNECTION_CLOSED)
+    {
+      g_mutex_unlock (&self->lock);
+      g_clear_error (&reason);
+      return;
+    }
+  notify = self->state != IPC_CONNECTION_NEW;
+  self->state = IPC_CONNECTION_CLOSED;
+  if (self->error == NULL)
+    self->error = reason;
+  else
+    g_clear_error (&reason);
+  if (self->total_out_at_end == 0)
+    self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
+  ipc_outbox_clear (&self->outbox);
+  if (self->fd >= 0 && self->generation == ipc_fork_generation ())
+    shutdown (self->fd, SHUT_RDWR);
+  g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
+  g_mutex_unlock (&self->lock);
+
+  ipc_hub_remove (&self->watch);
+  g_mutex_lock (&self->lock);
+  if (self->reader == NULL)
+    close_fd_locked (self);
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+
+  if (!notify)
+    return;
+  if (in_context && !self->quiet)
+    notify_closed (self);
+  else
+    notify_closed_later (self);
+}
+
+void
+ipc_connection_drop (IpcConnection *self, GError *reason)
+{
+  g_mutex_lock (&self->lock);
+  if (self->wire_format == IPC_WIRE_FORMAT_JSON && self->state < IPC_CONNECTION_CLOSING)
+    {
+      ipc_json_write_error_locked (self, NULL, reason);
+      ipc_connection_flush_locked (self);
+    }
+  else if (self->wire_format == IPC_WIRE_FORMAT_BINARY && self->state < IPC_CONNECTION_CLOSING)
+    {
+      /* A server has said nothing before it answers HELLO; the peer needs the preamble to understand the error. */
+      if (self->is_server_side && !self->got_hello)
+        memcpy (ipc_outbox_add (&self->outbox, IPC_PREAMBLE_SIZE), ipc_preamble, IPC_PREAMBLE_SIZE);
+      ipc_binary_write_error_locked (self, 0, reason);
+      ipc_connection_flush_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+  ipc_connection_shut (self, reason, TRUE);
+}
+
+/* All that was accepted is answered and written. */
+static gboolean
+is_drained_locked (IpcConnection *self)
+{
+  return self->outbox.queued == 0 && g_hash_table_size (self->held) == 0 && g_queue_is_empty (&self->deferred);
+}
+
+void
+ipc_connection_check_drained (IpcConnection *self)
+{
+  gboolean finished;
+
+  g_mutex_lock (&self->lock);
+  finished = (self->eof || self->said_goodbye) && self->state == IPC_CONNECTION_OPEN && g_hash_table_size (self->held) == 0;
+  if (finished)
+    {
+      ipc_connection_flush_locked (self);
+      finished = is_drained_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+  if (finished)
+    ipc_connection_shut (self, NULL, TRUE);
+}
+
+void
+ipc_connection_drain (IpcConnection *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state == IPC_CONNECTION_OPEN && !self->said_goodbye)
+    {
+      self->said_goodbye = TRUE;
+      if (self->wire_format == IPC_WIRE_FORMAT_BINARY)
+        ipc_binary_write_control_locked (self, IPC_FRAME_GOODBYE, 0, self->last_request_serial);
+      ipc_connection_schedule_flush_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+}

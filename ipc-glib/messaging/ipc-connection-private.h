@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The inside of a connection, shared by the files that make it up:
+ *
+ *   ipc-connection.c        the object: properties, signals, closing
+ *   ipc-connection-send.c   sending events, waiting for room
+ *   ipc-connection-io.c     its life on the hub: reading, writing, the end
+ *   ipc-connection-wait.c   the synchronous calls: the read turn
+ *   ipc-request.c           requests: both those it made and those it received
+ *   ipc-dialect-binary.c    frames
+ *   ipc-dialect-json.c      objects
+ *
+ * `lock` guards what other threads may touch: the outbox, the state, the tables.
+ * The inbox and what belongs to parsing belong to the thread that has the read
+ * turn: usually the one that runs the hub, or one in a synchronous call.
+ * Nothing is called out with the lock held.
+ */
+#pragma once
+
+#include "base/ipc-error-private.h"
+#include "base/ipc-hub-private.h"
+#include "core/ipc-json-validator.h"
+#include "ipc-connection.h"
+#include "messaging/ipc-inbox-private.h"
+#include "messaging/ipc-message-private.h"
+#include "messaging/ipc-outbox-private.h"
+
+#define IPC_DEFAULT_MAX_MESSAGE_SIZE (16u * 1024 * 1024)
+#define IPC_CEILING_MAX_MESSAGE_SIZE (128u * 1024 * 1024)
+#define IPC_DEFAULT_MAX_QUEUED_BYTES (4u * 1024 * 1024)
+#define IPC_DEFAULT_REQUEST_TIMEOUT 30000
+#define IPC_HANDSHAKE_TIMEOUT_US (30 * G_USEC_PER_SEC)
+#define IPC_LINGER_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define IPC_JSON_MAX_OBJECT (1024u * 1024)
+
+typedef enum
+{
+  IPC_CONNECTION_NEW,           /* not on the hub yet */
+  IPC_CONNECTION_HANDSHAKE,     /* before HELLO, or before the first byte */
+  IPC_CONNECTION_OPEN,
+  IPC_CONNECTION_CLOSING,       /* closed by us; writes what is queued, reads nothing */
+  IPC_CONNECTION_CLOSED,
+} IpcConnectionState;
+
+typedef enum
+{
+  IPC_STEP_DONE,                /* something was handled; there may be more */
+  IPC_STEP_MORE,                /* what is there is not whole */
+  IPC_STEP_END,                 /* the connection is closed, or nothing more is taken from it */
+} IpcStep;
+
+/* Who a connection belongs to: a server or a client. Called in the connection's context. */
+typedef struct
+{
+  void     (*opened)  (gpointer owner, IpcConnection *self);
+  /* TRUE: somebody took notice of the message */
+  gboolean (*message) (gpointer owner, IpcConnection *self, IpcMessage *message);
+  /* JSON peers do not say whether they want an answer: having a handler decides */
+  gboolean (*handles) (gpointer owner, const char *message_type);
+  void     (*closed)  (gpointer owner, IpcConnection *self, const GError *error);
+} IpcConnectionOwnerFuncs;
+
+typedef struct
+{
+  guint max_message_size;
+  guint max_queued_bytes;
+  gint request_timeout;         /* ms */
+} IpcConnectionLimits;
+
+typedef struct _IpcCall IpcCall;
+
+struct _IpcConnection
+{
+  GObject parent_instance;
+
+  guint64 id;
+  GMainContext *context;        /* (owned) */
+  unsigned generation;          /* of the process, see core/ipc-fork.h */
+  gboolean is_server_side;
+  char *peer_name;              /* (owned) for error messages: the address */
+  GCredentials *credentials;    /* (nullable) (owned) */
+  GMainContext *peer_context;   /* (nullable) (owned) of the server, if that is in this very process */
+  GWeakRef owner;
+  GObject *owner_now;           /* (nullable) while input is handled: not owned */
+  const IpcConnectionOwnerFuncs *owner_funcs;
+  IpcConnectionLimits limits;
+
+  GMutex lock;
+  GCond changed;                /* with lock: for the synchronous calls */
+  IpcHubWatch watch;
+  int fd;                       /* (mutex lock) -1 once closed */
+  IpcConnectionState state;     /* (mutex lock) */
+  IpcWireFormat wire_format;    /* (mutex lock) */
+  GError *error;                /* (nullable) (owned) (mutex lock) why it was closed */
+  gboolean notified;            /* (mutex lock) `closed` was emitted, or will never be */
+  gboolean was_opened;          /* the owner was told */
+  GError *refusal;              /* (nullable) (owned) what the peer is told as soon as it has said anything */
+
+  /* the read turn */
+  GThread *reader;              /* (nullable) (mutex lock) */
+  guint reader_depth;           /* (mutex lock) */
+
+  /* input: belongs to the read turn */
+  IpcInbox inbox;
+  gboolean readable;            /* the last read filled all the room there was */
+  gboolean quiet;               /* read by a synchronous call: nothing may be called out */
+  gboolean got_preamble;
+  gboolean got_hello;
+  gboolean eof;                 /* the peer will send nothing more */
+  guint64 last_request_serial;  /* of the peer */
+  IpcJsonValidator *validator;  /* (nullable) (owned) */
+  gsize validated;              /* bytes of the object at the front that it has seen */
+  GQueue deferred;              /* (mutex lock) (element-type GBytes) frames met by a synchronous call */
+  gsize deferred_bytes;         /* (mutex lock) */
+
+  /* output */
+  IpcOutbox outbox;             /* (mutex lock) */
+  guint64 total_out_at_end;     /* (mutex lock) what had been written when it was closed */
+  gboolean write_blocked;       /* (mutex lock) the kernel took less than there is */
+  gboolean write_failed;        /* (mutex lock) */
+  gboolean read_paused;         /* (mutex lock) the peer does not take its replies */
+  gboolean is_congested;        /* (mutex lock) */
+  gboolean congested_pending;   /* (mutex lock) a signal is due */
+  gboolean drained_pending;     /* (mutex lock) a signal is due */
+  GQueue waiters;               /* (mutex lock) (element-type IpcSendWaiter) */
+  guint peer_max_message_size;  /* (mutex lock) */
+  gboolean peer_said_goodbye;   /* (mutex lock) */
+  guint64 peer_answers_up_to;   /* (mutex lock) */
+  gboolean said_goodbye;        /* (mutex lock) requests are refused */
+
+  /* requests made here */
+  GHashTable *calls;            /* (mutex lock) (element-type guint64 IpcCall) */
+  guint64 last_serial;          /* (mutex lock) */
+  guint n_cancelled;            /* (mutex lock) calls whose cancellable fired */
+  gint64 calls_due;             /* (mutex lock) earliest deadline that the hub knows of */
+
+  /* requests received that somebody keeps unanswered */
+  GHashTable *held;             /* (mutex lock) (element-type guint64 IpcRequestToken) */
+
+  /* statistics */
+  guint64 messages_received;
+  guint64 messages_sent;        /* (mutex lock) */
+  gint64 last_activity;
+  gint64 statistics_due;
+};
+
+struct _IpcConnectionClass
+{
+  GObjectClass parent_class;
+
+  /* Like readv(2) and writev(2), never blocking, never raising SIGPIPE. */
+  gssize (*read)     (IpcConnection *self, struct iovec *iov, int n);
+  gssize (*write)    (IpcConnection *self, struct iovec *iov, int n);
+};
+
+/* A message that waits for room, or a flush that waits for its bytes to go. */
+typedef struct
+{
+  GTask *task;                  /* (owned) */
+  IpcMessage *message;          /* (nullable) (owned) NULL: a flush */
+  guint64 target;               /* the flush is done when so many bytes have been written in all */
+  gulong cancel_id;
+} IpcSendWaiter;
+
+/* ipc-connection.c */
+/* Takes over FD. PEER_NAME is for error messages. */
+void     ipc_connection_set_up          (IpcConnection *self, int fd, gboolean is_server_side, const char *peer_name,
+                                         const IpcConnectionLimits *limits);
+/* Before it is started. */
+void     ipc_connection_set_context     (IpcConnection *self, GMainContext *context);
+void     ipc_connection_set_owner       (IpcConnection *self, gpointer owner, const IpcConnectionOwnerFuncs *funcs);
+void     ipc_connection_emit_message    (IpcConnection *self, IpcMessage *message, gboolean *taken);
+void     ipc_connection_emit_closed     (IpcConnection *self, const GError *error);
+void     ipc_connection_emit_request_cancelled (IpcConnection *self, IpcMessage *request);
+void     ipc_connection_emit_congested  (IpcConnection *self);
+void     ipc_connection_emit_drained    (IpcConnection *self);
+gboolean ipc_connection_has_observers   (IpcConnection *self);
+void     ipc_connection_notify_statistics (IpcConnection *self);
+/* Emits message-received on INSTANCE (args: [connection,] message), with the type as detail, if anybody listens. */
+gboolean ipc_emit_message_received      (gpointer instance, guint signal_id, IpcConnection *connection, IpcMessage *message);
+guint    ipc_message_signal_new         (GType type, gboolean with_connection);
+
+/* ipc-connection-send.c */
+void     ipc_connection_serve_waiters   (IpcConnection *self);
+gboolean ipc_connection_check_open_locked (IpcConnection *self, GError **error);
+/* Whether the peer takes a message of that size, and whether there is room for it in the queue. */
+gboolean ipc_connection_check_size_locked (IpcConnection *self, IpcMessage *message, GError **error);
+gboolean ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GError **error);
+
+/* ipc-connection-io.c */
+gboolean ipc_connection_start           (IpcConnection *self, GError **error);
+void     ipc_connection_opened          (IpcConnection *self);
+/* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
+gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
+void     ipc_connection_flush_locked    (IpcConnection *self);
+void     ipc_connection_schedule_flush_locked (IpcConnection *self);
+void     ipc_connection_update_events_locked (IpcConnection *self);
+/* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
+void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
+/* Tells the peer why, if that is possible, and ends it. */
+void     ipc_connection_drop            (IpcConnection *self, GError *reason);
+gboolean ipc_connection_take_read_turn_locked (IpcConnection *self);
+void     ipc_connection_give_read_turn_locked (IpcConnection *self);
+/* After stop accepting requests: closes when all that was accepted is answered and written. */
+void     ipc_connection_drain           (IpcConnection *self);
+void     ipc_connection_check_drained   (IpcConnection *self);
+/* Delivers a message to handlers and signals. */
+void     ipc_connection_deliver         (IpcConnection *self, IpcMessage *message, IpcRequestToken *token);
+
+/* ipc-connection-wait.c */
+typedef gboolean (*IpcWaitFunc) (IpcConnection *self, gpointer data); /* with the lock held */
+/* FALSE: the server is of the context that this thread keeps from running. */
+gboolean ipc_connection_check_may_block (IpcConnection *self, GError **error);
+gboolean ipc_connection_wait            (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadline,
+                                         const char *what, GCancellable *cancellable, GError **error);
+
+/* ipc-request.c */
+/* Asks the peer and gives the reply, or the error, to TASK (transfer full). */
+void     ipc_connection_request_for_task (IpcConnection *self, IpcMessage *message, gint timeout, GTask *task);
+void     ipc_request_init               (IpcConnection *self);
+void     ipc_request_clear              (IpcConnection *self);
+/* The answer to a request made here has come: REPLY or ERROR (transfer full). FALSE: nobody asked for it. */
+gboolean ipc_request_resolve            (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error);
+gboolean ipc_request_is_sync            (IpcConnection *self, guint64 serial);
+void     ipc_request_fail_all           (IpcConnection *self);
+void     ipc_request_fail_after         (IpcConnection *self, guint64 serial);
+void     ipc_request_attend             (IpcConnection *self, gint64 now);
+/* Remembers a request that a handler kept. */
+void     ipc_request_hold               (IpcConnection *self, IpcRequestToken *token);
+void     ipc_request_cancelled_by_peer  (IpcConnection *self, guint64 serial);
+void     ipc_request_dropped            (GObject *connection, IpcRequestToken *token);
+gboolean ipc_request_answer_error       (IpcConnection *self, IpcRequestToken *token, const GError *reason);
+
+/* Both dialects: what goes out. With the lock held; MESSAGE has been checked. */
+typedef struct
+{
+  guint8 kind;                  /* IpcFrameKind */
+  guint64 serial;
+  guint64 reply_serial;
+  const char *reply_id;         /* (nullable) JSON: the id of what is answered */
+} IpcEnvelope;
+
+/* ipc-dialect-binary.c */
+IpcStep  ipc_binary_step                (IpcConnection *self, gboolean defer);
+void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
+void     ipc_binary_send_hello_locked   (IpcConnection *self);
+gsize    ipc_binary_get_length          (IpcMessage *message);
+void     ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope);
+void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
+void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
+
+/* ipc-dialect-json.c */
+IpcStep  ipc_json_step                  (IpcConnection *self, gboolean defer);
+/* What ends the input of a JSON peer: NULL if it ended between two objects. */
+GError  *ipc_json_end_of_input          (IpcConnection *self);
+/* FALSE: the message cannot be written as JSON; nothing was. */
+gboolean ipc_json_write_message_locked  (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error);
+void     ipc_json_write_error_locked    (IpcConnection *self, const char *reply_id, const GError *reason);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a thread waits for something on a connection without a main loop: it takes
+ * the read turn and polls the descriptor itself. If another thread has the turn,
+ * it waits until that one has brought what it waits for, or gives the turn back.
+ *
+ * Frames that are nobody's business but the application's are put aside and
+ * dispatched later in the connection's context.
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "base/ipc-task-private.h"
+#include "core/ipc-fork.h"
+#include "messaging/ipc-connection-private.h"
+
+typedef struct
+{
+  GCancellable *cancellable;    /* (nullable) */
+  GPollFD cancel_fd;
+  gulong cancel_id;
+} Interruption;
+
+static void
+wake_followers (GCancellable *cancellable, gpointer data)
+{
+  IpcConnection *self = data;
+
+  g_mutex_lock (&self->lock);
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+interruption_begin (Interruption *self, IpcConnection *connection, GCancellable *cancellable)
+{
+  *self = (Interruption){ cancellable, { -1, 0, 0 }, 0 };
+  if (cancellable == NULL)
+    return;
+  if (!g_cancellable_make_pollfd (cancellable, &self->cancel_fd))
+    self->cancel_fd.fd = -1;
+  self->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (wake_followers), connection, NULL);
+}
+
+static void
+interruption_end (Interruption *self)
+{
+  if (self->cancellable == NULL)
+    return;
+  g_cancellable_disconnect (self->cancellable, self->cancel_id);
+  if (self->cancel_fd.fd >= 0)
+    g_cancellable_release_fd (self->cancellable);
+}
+
+/* With the turn, without the lock. */
+static void
+poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interruption *interruption)
+{
+  struct pollfd fds[2] = {
+    { .fd = self->fd, .events = (short) (POLLIN | (want_out ? POLLOUT : 0)) },
+    { .fd = interruption->cancel_fd.fd, .events = POLLIN },
+  };
+
+  if (poll (fds, 2, ipc_deadline_to_poll (deadline)) <= 0)
+    return;
+  if ((fds[0].revents & POLLOUT) != 0)
+    {
+      g_mutex_lock (&self->lock);
+      ipc_connection_flush_locked (self);
+      g_mutex_unlock (&self->lock);
+    }
+  if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+    {
+      self->readable = TRUE;
+      ipc_connection_run_input (self, TRUE);
+    }
+}
+
+static gboolean
+check_still_waiting_locked (IpcConnection *self, gint64 deadline, const char *what, GCancellable *cancellable, GError **error)
+{
+  if (self->state == IPC_CONNECTION_CLOSED)
+    {
+      if (self->error != NULL)
+        g_propagate_error (error, g_error_copy (self->error));
+      else
+        g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the connection is closed", self->peer_name);
+      return FALSE;
+    }
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  if (deadline != 0 && g_get_monotonic_time () >= deadline)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s before the timeout", self->peer_name, what);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* What is already in the inbox may be what is waited for; and output has to go before an answer comes. */
+static void
+turn_locked (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadline, Interruption *interruption)
+{
+  gboolean want_out;
+
+  if (self->outbox.queued > 0)
+    ipc_connection_flush_locked (self);
+  want_out = self->outbox.queued > 0;
+  g_mutex_unlock (&self->lock);
+  ipc_connection_run_input (self, TRUE);
+  g_mutex_lock (&self->lock);
+  if (done (self, data) || self->state == IPC_CONNECTION_CLOSED)
+    return;
+  g_mutex_unlock (&self->lock);
+  poll_and_read (self, want_out, deadline, interruption);
+  g_mutex_lock (&self->lock);
+}
+
+gboolean
+ipc_connection_wait (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadline,
+                     const char *what, GCancellable *cancellable, GError **error)
+{
+  Interruption interruption;
+  gboolean success;
+
+  interruption_begin (&interruption, self, cancellable);
+  g_mutex_lock (&self->lock);
+  while (!(success = done (self, data)) && check_still_waiting_locked (self, deadline, what, cancellable, error))
+    {
+      if (ipc_connection_take_read_turn_locked (self))
+        {
+          turn_locked (self, done, data, deadline, &interruption);
+          ipc_connection_give_read_turn_locked (self);
+        }
+      else if (deadline != 0)
+        g_cond_wait_until (&self->changed, &self->lock, deadline);
+      else
+        g_cond_wait (&self->changed, &self->lock);
+    }
+  if (self->state < IPC_CONNECTION_CLOSING)
+    ipc_hub_attend (&self->watch);      /* for what was put aside, and what was left in the inbox */
+  g_mutex_unlock (&self->lock);
+  interruption_end (&interruption);
+  return success;
+}
+
+gboolean
+ipc_connection_check_may_block (IpcConnection *self, GError **error)
+{
+  gboolean stuck;
+
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error))
+    return FALSE;
+  if (self->peer_context == NULL)
+    return TRUE;
+  stuck = g_main_context_is_owner (self->peer_context);
+  if (!stuck)
+    {
+      /* Nobody runs it, and if it is ours to run, nobody will. */
+      g_autoptr (GMainContext) mine = g_main_context_ref_thread_default ();
+
+      if (mine == self->peer_context && g_main_context_acquire (mine))
+        {
+          stuck = TRUE;
+          g_main_context_release (mine);
+        }
+    }
+  if (stuck)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_FAILED,
+                 "%s: the server runs in the main context that waiting would block; use the asynchronous call", self->peer_name);
+  return !stuck;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+/* Who made the socket's other end, as the kernel recorded it. NULL with an error if it does not say. */
+GCredentials *ipc_credentials_get      (int socket_fd, GError **error);
+
+/* FALSE for what stands for "unknown": no credentials, pid 0 (outside our PID namespace), the overflow uid. */
+gboolean      ipc_credentials_are_known (GCredentials *credentials);

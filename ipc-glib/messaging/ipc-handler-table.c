@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "messaging/ipc-handler-table-private.h"
+
+#include "messaging/ipc-connection-private.h"
+
+IpcHandler *
+ipc_handler_ref (IpcHandler *self)
+{
+  self->ref_count++;
+  return self;
+}
+
+void
+ipc_handler_unref (IpcHandler *self)
+{
+  if (--self->ref_count > 0)
+    return;
+  if (self->destroy != NULL)
+    self->destroy (self->user_data);
+  g_free (self);
+}
+
+void
+ipc_handler_table_clear (IpcHandlerTable *self)
+{
+  g_clear_pointer (&self->any, ipc_handler_unref);
+  g_clear_pointer (&self->by_type, g_hash_table_unref);
+}
+
+void
+ipc_handler_table_add (IpcHandlerTable *self, const char *type, IpcMessageHandler func, gpointer user_data, GDestroyNotify destroy)
+{
+  IpcHandler *handler = g_new (IpcHandler, 1);
+
+  *handler = (IpcHandler){ 1, func, user_data, destroy };
+  if (type == NULL)
+    {
+      IpcHandler *before = g_steal_pointer (&self->any);
+
+      self->any = handler;
+      if (before != NULL)
+        ipc_handler_unref (before);
+      return;
+    }
+  if (self->by_type == NULL)
+    self->by_type = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ipc_handler_unref);
+  g_hash_table_replace (self->by_type, g_strdup (type), handler);
+}
+
+gboolean
+ipc_handler_table_remove (IpcHandlerTable *self, const char *type)
+{
+  if (type != NULL)
+    return self->by_type != NULL && g_hash_table_remove (self->by_type, type);
+  if (self->any == NULL)
+    return FALSE;
+  g_clear_pointer (&self->any, ipc_handler_unref);
+  return TRUE;
+}
+
+IpcHandler *
+ipc_handler_table_find (IpcHandlerTable *self, const char *type)
+{
+  IpcHandler *handler = self->by_type != NULL ? g_hash_table_lookup (self->by_type, type) : NULL;
+
+  return handler != NULL ? handler : self->any;
+}
+
+static void
+answer (IpcConnection *connection, IpcMessage *request, IpcMessage *reply, GError *error)
+{
+  IpcRequestToken *token = ipc_message_get_token (request);
+  g_autoptr (GError) reason = error;
+
+  if (reply != NULL && token != NULL && request->is_request)
+    ipc_connection_reply (connection, request, reply, reason == NULL ? &reason : NULL);
+  if (reason != NULL && token != NULL && request->is_request && !g_error_matches (reason, IPC_ERROR, IPC_ERROR_NOT_CONNECTED))
+    ipc_request_answer_error (connection, token, reason);
+}
+
+gboolean
+ipc_handler_run (IpcHandler *handler, IpcServer *server, IpcConnection *connection, IpcMessage *message)
+{
+  g_autoptr (IpcMessage) reply = NULL;
+  GError *error = NULL;
+
+  if (handler == NULL)
+    return FALSE;
+  ipc_handler_ref (handler);
+  reply = handler->func (server, connection, message, handler->user_data, &error);
+  if (reply != NULL || error != NULL)
+    answer (connection, message, reply, error);
+  ipc_handler_unref (handler);
+  return TRUE;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a connection has read and not handled yet.
+ *
+ * Reads go into a large buffer that all connections of a thread take turns with;
+ * a connection keeps memory of its own only for an unfinished frame, and never
+ * more than twice what has really come in, whatever length is announced.
+ *
+ * The front of the inbox stays where it is while it is held, even if a handler
+ * makes the connection read again: the new bytes then go to another buffer.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _IpcBuffer IpcBuffer;
+
+typedef struct
+{
+  IpcBuffer *buffer;            /* (nullable) (owned) */
+  gsize start;                  /* the first byte that is not handled */
+  gsize end;
+  gsize wanted;                 /* how long the unfinished frame at the front is, 0 if unknown */
+  gboolean was_large;           /* the frame before was a large one */
+} IpcInbox;
+
+void          ipc_inbox_clear    (IpcInbox *self);
+/* Where the next read goes, and how much of it there may be: at least one byte. */
+guint8       *ipc_inbox_get_room (IpcInbox *self, gsize *room);
+/* SIZE bytes have been read there. */
+void          ipc_inbox_add      (IpcInbox *self, gsize size);
+const guint8 *ipc_inbox_peek     (IpcInbox *self, gsize *size);
+void          ipc_inbox_skip     (IpcInbox *self, gsize size);
+/* After handling what could be: gives back what memory it can. */
+void          ipc_inbox_settle   (IpcInbox *self);
+
+/* Keeps the bytes at the front in place until it is released. */
+IpcBuffer    *ipc_inbox_hold     (IpcInbox *self);
+void          ipc_buffer_release (IpcBuffer *buffer);
+/* For a frame that has a buffer nearly to itself: the whole buffer as GBytes, so that keeping the message
+ * pins it instead of copying. NULL where copying is better. Takes its own hold. */
+GBytes       *ipc_inbox_pin      (IpcInbox *self, gsize frame_size);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "messaging/ipc-inbox-private.h"
+
+#include <string.h>
+
+#define SCRATCH_SIZE (256u * 1024u)     /* what a read can bring at most, measured to be the best size */
+#define SMALL 4096u                     /* up to this, what is left is copied out and the scratch given back */
+#define AHEAD 16384u                    /* how much is read beyond the end of a large frame */
+#define LARGE (SCRATCH_SIZE / 2)        /* from this size on a frame is received in a buffer of its own */
+
+struct _IpcBuffer
+{
+  gint ref_count;               /* (atomic): a pinned buffer may be released by any thread */
+  gsize capacity;
+  guint8 data[];
+};
+
+static void
+scratch_free (gpointer buffer)
+{
+  g_free (buffer);
+}
+
+static GPrivate spare = G_PRIVATE_INIT (scratch_free);
+
+static IpcBuffer *
+buffer_new (gsize capacity)
+{
+  IpcBuffer *buffer = g_malloc (sizeof *buffer + capacity);
+
+  buffer->ref_count = 1;
+  buffer->capacity = capacity;
+  return buffer;
+}
+
+static IpcBuffer *
+scratch_take (void)
+{
+  IpcBuffer *buffer = g_private_get (&spare);
+
+  if (buffer == NULL)
+    return buffer_new (SCRATCH_SIZE);
+  g_private_set (&spare, NULL);
+  buffer->ref_count = 1;
+  return buffer;
+}
+
+void
+ipc_buffer_release (IpcBuffer *buffer)
+{
+  if (buffer == NULL || !g_atomic_int_dec_and_test (&buffer->ref_count))
+    return;
+  if (buffer->capacity == SCRATCH_SIZE && g_private_get (&spare) == NULL)
+    g_private_set (&spare, buffer);
+  else
+    g_free (buffer);
+}
+
+void
+ipc_inbox_clear (IpcInbox *self)
+{
+  g_clear_pointer (&self->buffer, ipc_buffer_release);
+  self->start = self->end = self->wanted = 0;
+}
+
+/* Moves what there is to the front of BUFFER, which becomes the inbox's. */
+static void
+move_to (IpcInbox *self, IpcBuffer *buffer)
+{
+  gsize size = self->end - self->start;
+
+  if (size > 0)
+    memmove (buffer->data, self->buffer->data + self->start, size);
+  if (buffer != self->buffer)
+    {
+      ipc_buffer_release (self->buffer);
+      self->buffer = buffer;
+    }
+  self->start = 0;
+  self->end = size;
+}
+
+/* How large a buffer the bytes at hand call for. A large frame gets one that grows with it. */
+static gsize
+get_capacity (IpcInbox *self)
+{
+  gsize have = self->end - self->start;
+  gsize whole;
+
+  if (self->wanted <= LARGE)
+    return MAX (SCRATCH_SIZE, have + 1);
+  whole = self->wanted + AHEAD;
+  return MIN (whole, MAX (2 * have, (gsize) SCRATCH_SIZE + 1));
+}
+
+guint8 *
+ipc_inbox_get_room (IpcInbox *self, gsize *room)
+{
+  gsize have = self->end - self->start;
+  gsize capacity = get_capacity (self);
+  gboolean held = self->buffer != NULL && g_atomic_int_get (&self->buffer->ref_count) > 1;
+
+  if (self->buffer == NULL || held || self->buffer->capacity < capacity)
+    {
+      if (capacity == SCRATCH_SIZE)
+        move_to (self, scratch_take ());
+      else if (!held && self->start == 0 && self->buffer != NULL)
+        {
+          self->buffer = g_realloc (self->buffer, sizeof (IpcBuffer) + capacity);
+          self->buffer->capacity = capacity;
+        }
+      else
+        move_to (self, buffer_new (capacity));
+    }
+  else if (self->start > 0)
+    move_to (self, self->buffer);
+
+  *room = self->buffer->capacity - self->end;
+  if (self->wanted > LARGE)
+    *room = MIN (*room, self->wanted + AHEAD - have);
+  else if (self->was_large)
+    *room = MIN (*room, AHEAD);         /* another large one is likely to follow: copy little of it */
+  return self->buffer->data + self->end;
+}
+
+void
+ipc_inbox_add (IpcInbox *self, gsize size)
+{
+  self->end += size;
+}
+
+const guint8 *
+ipc_inbox_peek (IpcInbox *self, gsize *size)
+{
+  *size = self->end - self->start;
+  return *size > 0 ? self->buffer->data + self->start : NULL;
+}
+
+void
+ipc_inbox_skip (IpcInbox *self, gsize size)
+{
+  self->start += size;
+  self->was_large = size > LARGE;
+  self->wanted = 0;
+}
+
+void
+ipc_inbox_settle (IpcInbox *self)
+{
+  gsize have = self->end - self->start;
+
+  if (self->buffer == NULL)
+    return;
+  if (have == 0)
+    {
+      g_clear_pointer (&self->buffer, ipc_buffer_release);
+      self->start = self->end = 0;
+    }
+  else if (have <= SMALL && self->wanted <= LARGE && self->buffer->capacity > SMALL)
+    move_to (self, buffer_new (have <= 512 ? 512 : SMALL));
+}
+
+IpcBuffer *
+ipc_inbox_hold (IpcInbox *self)
+{
+  if (self->buffer != NULL)
+    g_atomic_int_inc (&self->buffer->ref_count);
+  return self->buffer;
+}
+
+static void
+release_pinned (gpointer buffer)
+{
+  /* Not through the spare of whatever thread this is: a large buffer is just freed. */
+  if (g_atomic_int_dec_and_test (&((IpcBuffer *) buffer)->ref_count))
+    g_free (buffer);
+}
+
+GBytes *
+ipc_inbox_pin (IpcInbox *self, gsize frame_size)
+{
+  if (frame_size <= LARGE || self->buffer->capacity > frame_size + 2 * AHEAD)
+    return NULL;
+  return g_bytes_new_with_free_func (self->buffer->data, self->buffer->capacity, release_pinned, ipc_inbox_hold (self));
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The inside of a message, and of the token that stands for an unanswered request.
+ *
+ * A message lives in one of two ways. A lasting one is on the heap and counted.
+ * A transient one lies on the stack of the dispatch that received it and points
+ * into the receive buffer: a handler that is done with it when it returns costs
+ * no allocation and no copy. ipc_message_ref() of a transient message gives a
+ * lasting copy, always the same one.
+ */
+#pragma once
+
+#include "core/ipc-frame.h"
+#include "ipc-message.h"
+
+typedef struct _IpcRequestToken IpcRequestToken;
+
+/* What answers a request that the application dropped. Any thread. */
+typedef void (*IpcRequestDroppedFunc) (GObject *connection, IpcRequestToken *token);
+
+/*
+ * One incoming request. It starts on the stack beside its transient message and
+ * moves to the heap when the message is kept.
+ */
+struct _IpcRequestToken
+{
+  gint ref_count;               /* (atomic) 0: on the stack */
+  gint answered;                /* (atomic) */
+  gboolean must_answer;         /* somebody waits for the answer */
+  gboolean is_json;
+  guint64 serial;
+  const char *id;               /* (nullable) (owned on the heap) JSON: what the answer replies to */
+  GObject *connection;          /* (owned on the heap) */
+  IpcMessage *message;          /* (nullable) (mutex of the connection) the kept message, not owned */
+  IpcRequestDroppedFunc dropped;
+};
+
+struct _IpcMessage
+{
+  gint ref_count;               /* (atomic) 0: transient */
+  guint8 format;                /* IpcPayloadFormat */
+  guint8 is_request;
+  guint8 type_length;           /* 255 also for a type that is too long to be sent */
+  gint checked;                 /* (atomic) it may be sent as it is */
+
+  const char *type;             /* terminated */
+  const guint8 *payload;
+  gsize payload_size;
+  const guint8 *headers;        /* (nullable) serialized a{ss}, little-endian */
+  gsize headers_size;
+  gint64 timestamp;
+
+  GBytes *backing;              /* (nullable) (owned) what PAYLOAD and HEADERS lie in */
+  GBytes *bytes;                /* (nullable) (owned) (atomic) the payload, once asked for */
+  char *id;                     /* (nullable) (owned) (atomic) */
+  char *text;                   /* (nullable) (owned) (atomic) */
+  GVariant *variant;            /* (nullable) (owned) (atomic) */
+  JsonNode *json;               /* (nullable) (owned) (atomic) */
+  GVariant *header_variant;     /* (nullable) (owned) (atomic) */
+  GUnixFDList *fd_list;         /* (nullable) (owned) */
+  char *defect;                 /* (nullable) (owned) why the constructor's arguments cannot be sent */
+  IpcRequestToken *token;       /* (nullable) (owned by a lasting message) */
+  IpcMessage *kept;             /* (nullable) (owned) the lasting copy of a transient one */
+};
+
+/* Fills in a transient message; TYPE, PAYLOAD and HEADERS have to stay until ipc_message_end(). */
+void             ipc_message_begin       (IpcMessage *self, IpcPayloadFormat format, const char *type, gsize type_length);
+/* Lets go of what was made for it. TRUE: nobody kept it. */
+gboolean         ipc_message_end         (IpcMessage *self);
+
+/* The token of a message that can still be answered, or NULL. */
+IpcRequestToken *ipc_message_get_token   (IpcMessage *self);
+void             ipc_request_token_ref   (IpcRequestToken *self);
+void             ipc_request_token_unref (IpcRequestToken *self);
+/* The message, with a reference, if somebody still has one. Under the connection's lock. */
+IpcMessage      *ipc_request_token_get_message (IpcRequestToken *self);
+
+/* What send() demands of a message; a control frame of the library may have any type. */
+gboolean         ipc_message_check       (IpcMessage *self, GError **error);
+
+/* Whether a payload that came over the wire is what its format says. */
+gboolean         ipc_payload_check       (IpcPayloadFormat format, const guint8 *payload, gsize size, GError **error);
+/* Whether headers that came over the wire are an a{ss} in normal form with distinct keys. */
+gboolean         ipc_headers_check       (const guint8 *headers, gsize size, GError **error);
+
+/* The document as text; valid JSON but for numbers that JSON has not (infinity). */
+char            *ipc_json_to_text        (JsonNode *node);
+/* (nullable) */
+char            *ipc_json_from_variant   (GVariant *variant);

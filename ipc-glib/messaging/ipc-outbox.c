@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "messaging/ipc-outbox-private.h"
+
+/* The first block of an idle connection is small enough for malloc's quickest path. */
+#define FIRST_BLOCK 1000u
+#define BLOCK 65536u
+
+struct _IpcOutBlock
+{
+  IpcOutBlock *next;
+  GBytes *bytes;                /* (nullable) (owned) what is referenced instead of copied */
+  const guint8 *data;
+  gsize start;
+  gsize end;
+  gsize capacity;               /* 0: nothing can be added */
+};
+
+static void
+block_free (IpcOutBlock *block)
+{
+  if (block->bytes != NULL)
+    g_bytes_unref (block->bytes);
+  g_free (block);
+}
+
+static void
+append (IpcOutbox *self, IpcOutBlock *block)
+{
+  if (self->tail != NULL)
+    self->tail->next = block;
+  else
+    self->head = block;
+  self->tail = block;
+}
+
+void
+ipc_outbox_clear (IpcOutbox *self)
+{
+  while (self->head != NULL)
+    {
+      IpcOutBlock *block = self->head;
+
+      self->head = block->next;
+      block_free (block);
+    }
+  self->tail = NULL;
+  self->queued = 0;
+}
+
+static IpcOutBlock *
+block_new (gsize capacity)
+{
+  IpcOutBlock *block = g_malloc (sizeof *block + capacity);
+
+  *block = (IpcOutBlock){ .data = (guint8 *) (block + 1), .capacity = capacity };
+  return block;
+}
+
+guint8 *
+ipc_outbox_add (IpcOutbox *self, gsize size)
+{
+  IpcOutBlock *block = self->tail;
+
+  if (block == NULL || block->capacity - block->end < size || block->capacity == 0)
+    {
+      gsize room = block == NULL ? FIRST_BLOCK - sizeof *block : BLOCK;
+
+      block = block_new (MAX (room, size));
+      append (self, block);
+    }
+  block->end += size;
+  self->queued += size;
+  self->total_in += size;
+  return (guint8 *) block->data + block->end - size;
+}
+
+void
+ipc_outbox_add_bytes (IpcOutbox *self, GBytes *bytes)
+{
+  IpcOutBlock *block = block_new (0);
+
+  block->bytes = g_bytes_ref (bytes);
+  block->data = g_bytes_get_data (bytes, &block->end);
+  append (self, block);
+  self->queued += block->end;
+  self->total_in += block->end;
+}
+
+int
+ipc_outbox_get_iovec (IpcOutbox *self, struct iovec *iov, int max)
+{
+  int n = 0;
+
+  for (IpcOutBlock *block = self->head; block != NULL && n < max; block = block->next)
+    if (block->end > block->start)
+      iov[n++] = (struct iovec){ (guint8 *) block->data + block->start, block->end - block->start };
+  return n;
+}
+
+void
+ipc_outbox_written (IpcOutbox *self, gsize size)
+{
+  self->queued -= size;
+  while (self->head != NULL)
+    {
+      IpcOutBlock *block = self->head;
+      gsize part = MIN (size, block->end - block->start);
+
+      block->start += part;
+      size -= part;
+      if (block->start < block->end)
+        return;
+      self->head = block->next;
+      if (self->head == NULL)
+        self->tail = NULL;
+      block_free (block);
+    }
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Judges payloads and headers: the same rules before sending and after receiving.
+ * Nothing here keeps anything of what it looks at.
+ */
+#include "base/ipc-error-private.h"
+#include "core/ipc-json-validator.h"
+#include "messaging/ipc-message-private.h"
+
+#define MAX_VARIANT_DEPTH 64
+
+static guint
+type_depth (const GVariantType *type)
+{
+  guint deepest = 0;
+
+  if (!g_variant_type_is_container (type))
+    return 0;
+  if (g_variant_type_is_array (type) || g_variant_type_is_maybe (type))
+    return 1 + type_depth (g_variant_type_element (type));
+  if (g_variant_type_equal (type, G_VARIANT_TYPE_VARIANT))
+    return 1;
+  for (const GVariantType *item = g_variant_type_first (type); item != NULL; item = g_variant_type_next (item))
+    deepest = MAX (deepest, type_depth (item));
+  return 1 + deepest;
+}
+
+static gboolean
+holds_variants (const GVariantType *type)
+{
+  return memchr (g_variant_type_peek_string (type), 'v', g_variant_type_get_string_length (type)) != NULL;
+}
+
+/* Each container and each variant is a level. A type string tells the depth of what has no
+ * variants in it, however many elements there are; only variants have to be opened. */
+static gboolean
+depth_is_within (GVariant *value, guint left)
+{
+  const GVariantType *type = g_variant_get_type (value);
+  gsize n;
+
+  if (!g_variant_type_is_container (type))
+    return TRUE;
+  if (!holds_variants (type))
+    return type_depth (type) <= left;
+  if (left == 0)
+    return FALSE;
+  n = g_variant_n_children (value);
+  for (gsize i = 0; i < n; i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+      if (!depth_is_within (child, left - 1))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_variant (const guint8 *payload, gsize size, GError **error)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_static (payload, size);
+  g_autoptr (GVariant) variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+
+  if (size == 0 || !g_variant_is_normal_form (variant))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA,
+                   "the payload of %" G_GSIZE_FORMAT " bytes is not a GVariant in normal form", size);
+      return FALSE;
+    }
+  if (!depth_is_within (variant, MAX_VARIANT_DEPTH))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the GVariant is nested deeper than %d", MAX_VARIANT_DEPTH);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_text (const guint8 *payload, gsize size, GError **error)
+{
+  const char *end;
+
+  /* g_utf8_validate_len() refuses NUL as well. */
+  if (size > 0 && !g_utf8_validate_len ((const char *) payload, size, &end))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the text has %s at byte %" G_GSIZE_FORMAT,
+                   *end == '\0' ? "a NUL" : "invalid UTF-8", (gsize) (end - (const char *) payload));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_json (const guint8 *payload, gsize size, GError **error)
+{
+  IpcFault fault;
+
+  if (ipc_json_validate (payload, size, false, &fault))
+    return TRUE;
+  ipc_error_set_fault (error, &fault, "JSON payload");
+  return FALSE;
+}
+
+gboolean
+ipc_payload_check (IpcPayloadFormat format, const guint8 *payload, gsize size, GError **error)
+{
+  switch (format)
+    {
+    case IPC_PAYLOAD_FORMAT_BYTES:
+      return TRUE;
+    case IPC_PAYLOAD_FORMAT_TEXT:
+      return check_text (payload, size, error);
+    case IPC_PAYLOAD_FORMAT_JSON:
+      return check_json (payload, size, error);
+    case IPC_PAYLOAD_FORMAT_VARIANT:
+      return check_variant (payload, size, error);
+    default:
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "payload format %d: allowed are 0 to 3", (int) format);
+      return FALSE;
+    }
+}
+
+gboolean
+ipc_headers_check (const guint8 *headers, gsize size, GError **error)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_static (headers, size);
+  g_autoptr (GVariant) variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE ("a{ss}"), bytes, FALSE));
+  g_autoptr (GHashTable) seen = NULL;
+  GVariantIter iter;
+  const char *key;
+
+  if (!g_variant_is_normal_form (variant))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA,
+                   "the headers of %" G_GSIZE_FORMAT " bytes are not an a{ss} in normal form", size);
+      return FALSE;
+    }
+  seen = g_hash_table_new (g_str_hash, g_str_equal);
+  g_variant_iter_init (&iter, variant);
+  while (g_variant_iter_next (&iter, "{&s&s}", &key, NULL))
+    if (*key == '\0' || !g_hash_table_add (seen, (gpointer) key))
+      {
+        g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the header \"%s\" is %s", key, *key ? "there twice" : "without a name");
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/* json-glib up to 1.8 writes 1e308 as 1e+308.0, which is no number. */
+static void
+repair_exponents (char *text)
+{
+  char *to = text;
+  gboolean in_string = FALSE, in_exponent = FALSE;
+
+  for (const char *from = text; *from != '\0'; from++)
+    {
+      if (in_string && *from == '\\' && from[1] != '\0')
+        *to++ = *from++;
+      else if (*from == '"')
+        in_string = !in_string;
+      else if (!in_string && (*from == 'e' || *from == 'E') && from > text && g_ascii_isdigit (from[-1]))
+        in_exponent = TRUE;
+      else if (in_exponent && *from == '.' && from[1] == '0' && !g_ascii_isdigit (from[2]))
+        {
+          from++;
+          in_exponent = FALSE;
+          continue;
+        }
+      else if (in_exponent && !g_ascii_isdigit (*from) && *from != '+' && *from != '-')
+        in_exponent = FALSE;
+      *to++ = *from;
+    }
+  *to = '\0';
+}
+
+char *
+ipc_json_to_text (JsonNode *node)
+{
+  char *text = json_to_string (node, FALSE);
+
+  repair_exponents (text);
+  return text;
+}
+
+char *
+ipc_json_from_variant (GVariant *variant)
+{
+  char *text = json_gvariant_serialize_data (variant, NULL);
+
+  if (text != NULL)
+    repair_exponents (text);
+  return text;
+}

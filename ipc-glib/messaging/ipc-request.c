@@ -1,0 +1,842 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Requests: those that were made here and wait for an answer (calls), and those
+ * that were received and that a handler keeps (held).
+ *
+ * A call has one end: its answer, its timeout, its cancellation or the end of the
+ * connection, whoever takes it out of the table first. One that was given up
+ * leaves its serial in the table, so that the late answer is known and discarded.
+ */
+#include "base/ipc-task-private.h"
+#include "messaging/ipc-connection-private.h"
+
+struct _IpcCall
+{
+  guint64 serial;
+  gint64 due;                   /* monotonic µs; 0: never */
+  gint timeout;                 /* ms, for the error text */
+  guint64 offset;               /* where its frame starts in all that was ever written */
+  IpcReplyFunc callback;        /* NULL: given up, or synchronous */
+  gpointer user_data;
+  GCancellable *cancellable;    /* (nullable) (owned) */
+  gulong cancel_id;
+  gboolean cancelled;           /* (mutex lock) */
+  gboolean is_sync;
+  gboolean done;                /* (mutex lock) of a synchronous one */
+  IpcMessage *reply;            /* (nullable) (owned) of a synchronous one */
+  GError *error;                /* (nullable) (owned) of a synchronous one, or of one that failed before it was sent */
+};
+
+/* What a cancellable's callback needs; it may come from any thread. */
+typedef struct
+{
+  IpcConnection *connection;    /* (owned) */
+  guint64 serial;
+} CancelData;
+
+static void
+call_free (IpcCall *call)
+{
+  g_clear_object (&call->cancellable);
+  g_clear_pointer (&call->reply, ipc_message_unref);
+  g_clear_error (&call->error);
+  g_free (call);
+}
+
+void
+ipc_request_init (IpcConnection *self)
+{
+  self->calls = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->held = g_hash_table_new (g_int64_hash, g_int64_equal);
+}
+
+void
+ipc_request_clear (IpcConnection *self)
+{
+  GHashTableIter iter;
+  gpointer call;
+
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &call))
+    call_free (call);
+  g_clear_pointer (&self->calls, g_hash_table_unref);
+  g_clear_pointer (&self->held, g_hash_table_unref);
+}
+
+/* ---- making a request ---- */
+
+static gboolean
+check_may_request_locked (IpcConnection *self, GError **error)
+{
+  if (!ipc_connection_check_open_locked (self, error))
+    return FALSE;
+  if (self->peer_said_goodbye)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s takes no new requests: it is about to stop", self->peer_name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, GError **error)
+{
+  IpcEnvelope envelope = { IPC_FRAME_REQUEST, self->last_serial + 1, 0, NULL };
+
+  if (!check_may_request_locked (self, error) || !ipc_connection_check_room_locked (self, message, error))
+    return FALSE;
+  call->offset = self->outbox.total_in;
+  if (self->wire_format == IPC_WIRE_FORMAT_BINARY)
+    ipc_binary_write_message_locked (self, message, &envelope);
+  else if (!ipc_json_write_message_locked (self, message, &envelope, error))
+    return FALSE;
+  call->serial = ++self->last_serial;
+  self->messages_sent++;
+  g_hash_table_insert (self->calls, &call->serial, call);
+  if (call->due != 0 && (self->calls_due == 0 || call->due < self->calls_due))
+    {
+      self->calls_due = call->due;
+      ipc_hub_attend_at (&self->watch, call->due);
+    }
+  ipc_connection_schedule_flush_locked (self);
+  return TRUE;
+}
+
+static void
+cancel_data_free (gpointer data)
+{
+  CancelData *cancel = data;
+
+  g_object_unref (cancel->connection);
+  g_free (cancel);
+}
+
+static void
+cancelled_cb (GCancellable *cancellable, gpointer data)
+{
+  CancelData *cancel = data;
+  IpcConnection *self = cancel->connection;
+  IpcCall *call;
+
+  g_mutex_lock (&self->lock);
+  call = g_hash_table_lookup (self->calls, &cancel->serial);
+  if (call != NULL && call->callback != NULL && !call->cancelled)
+    {
+      call->cancelled = TRUE;
+      self->n_cancelled++;
+      ipc_hub_attend (&self->watch);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* The call may be over and gone when this returns: *SERIAL is its serial. */
+static gboolean
+start_call (IpcConnection *self, IpcMessage *message, IpcCall *call, guint64 *serial, GError **error)
+{
+  gboolean written;
+
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, error))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  written = write_request_locked (self, message, call, error);
+  *serial = call->serial;
+  g_mutex_unlock (&self->lock);
+  return written;
+}
+
+/* The call may end at any moment once it is in the table, so what connects it to its cancellable is only set under the lock. */
+static void
+watch_cancellable (IpcConnection *self, guint64 serial, GCancellable *cancellable)
+{
+  CancelData *cancel = g_new (CancelData, 1);
+  IpcCall *call;
+  gulong id;
+
+  *cancel = (CancelData){ g_object_ref (self), serial };
+  id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), cancel, cancel_data_free);
+  g_mutex_lock (&self->lock);
+  call = g_hash_table_lookup (self->calls, &serial);
+  if (call != NULL)
+    {
+      call->cancellable = g_object_ref (cancellable);
+      call->cancel_id = id;
+    }
+  g_mutex_unlock (&self->lock);
+  if (call == NULL)
+    g_cancellable_disconnect (cancellable, id);
+}
+
+/* ---- the end of a call ---- */
+
+/* Takes REPLY (lent) and ERROR (owned). The call is in no table any more. */
+static void
+finish_call (IpcConnection *self, IpcCall *call, IpcMessage *reply, GError *error)
+{
+  if (call->cancellable != NULL)
+    g_cancellable_disconnect (call->cancellable, call->cancel_id);
+  if (call->callback != NULL)
+    call->callback (self, reply, error, call->user_data);
+  g_clear_error (&error);
+  call_free (call);
+}
+
+static GError *
+make_lost_error_locked (IpcConnection *self, IpcCall *call, guint64 total_out)
+{
+  const char *why = self->error != NULL ? self->error->message : "the connection was closed";
+
+  if (call->offset < total_out)
+    return g_error_new (IPC_ERROR, IPC_ERROR_UNCERTAIN, "%s: the request was sent, and its outcome is unknown: %s", self->peer_name, why);
+  return g_error_new (IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the request was not sent: %s", self->peer_name, why);
+}
+
+gboolean
+ipc_request_is_sync (IpcConnection *self, guint64 serial)
+{
+  IpcCall *call;
+  gboolean is_sync;
+
+  g_mutex_lock (&self->lock);
+  call = g_hash_table_lookup (self->calls, &serial);
+  /* An answer that nobody waits for any more, or never asked for, needs nobody to be called. */
+  is_sync = call == NULL || call->callback == NULL;
+  g_mutex_unlock (&self->lock);
+  return is_sync;
+}
+
+gboolean
+ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error)
+{
+  IpcCall *call;
+
+  g_mutex_lock (&self->lock);
+  call = g_hash_table_lookup (self->calls, &serial);
+  if (call != NULL)
+    g_hash_table_remove (self->calls, &serial);
+  if (call != NULL && call->is_sync)
+    {
+      call->reply = reply != NULL ? ipc_message_ref (reply) : NULL;
+      call->error = error;
+      call->done = TRUE;
+      g_cond_broadcast (&self->changed);
+      g_mutex_unlock (&self->lock);
+      return TRUE;
+    }
+  if (call != NULL && call->cancelled)
+    self->n_cancelled--;
+  g_mutex_unlock (&self->lock);
+  if (call == NULL)
+    {
+      g_clear_error (&error);
+      return FALSE;
+    }
+  finish_call (self, call, reply, error);
+  return TRUE;
+}
+
+/* Takes the calls that MATCH out of the table and ends them in the order in which they were made. */
+typedef gboolean (*CallMatch) (IpcConnection *self, IpcCall *call, gpointer data);
+
+static gint
+compare_calls (gconstpointer a, gconstpointer b)
+{
+  const IpcCall *one = *(IpcCall *const *) a, *other = *(IpcCall *const *) b;
+
+  return one->serial < other->serial ? -1 : one->serial > other->serial;
+}
+
+static GPtrArray *
+steal_calls_locked (IpcConnection *self, CallMatch match, gpointer data)
+{
+  GPtrArray *calls = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer call;
+
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &call))
+    if (match (self, call, data))
+      {
+        g_ptr_array_add (calls, call);
+        g_hash_table_iter_steal (&iter);
+      }
+  g_ptr_array_sort (calls, compare_calls);
+  return calls;
+}
+
+static gboolean
+match_all (IpcConnection *self, IpcCall *call, gpointer data)
+{
+  return TRUE;
+}
+
+static gboolean
+match_after (IpcConnection *self, IpcCall *call, gpointer data)
+{
+  return call->serial > *(guint64 *) data;
+}
+
+static gboolean
+match_ended (IpcConnection *self, IpcCall *call, gpointer data)
+{
+  return call->callback != NULL && (call->cancelled || (call->due != 0 && call->due <= *(gint64 *) data));
+}
+
+static void
+fail_calls (IpcConnection *self, CallMatch match, gpointer data)
+{
+  g_autoptr (GPtrArray) calls = NULL;
+  guint64 total_out;
+
+  g_mutex_lock (&self->lock);
+  total_out = self->total_out_at_end != 0 ? self->total_out_at_end : ipc_outbox_total_out (&self->outbox);
+  calls = steal_calls_locked (self, match, data);
+  g_mutex_unlock (&self->lock);
+  for (guint i = 0; i < calls->len; i++)
+    {
+      IpcCall *call = g_ptr_array_index (calls, i);
+      GError *error;
+
+      g_mutex_lock (&self->lock);
+      error = make_lost_error_locked (self, call, match == match_after ? call->offset : total_out);
+      if (call->is_sync)
+        {
+          call->error = error;
+          call->done = TRUE;
+          g_cond_broadcast (&self->changed);
+        }
+      g_mutex_unlock (&self->lock);
+      if (!call->is_sync)
+        finish_call (self, call, NULL, error);
+    }
+}
+
+void
+ipc_request_fail_all (IpcConnection *self)
+{
+  fail_calls (self, match_all, NULL);
+}
+
+void
+ipc_request_fail_after (IpcConnection *self, guint64 serial)
+{
+  fail_calls (self, match_after, &serial);
+}
+
+/* The peer is told that nobody waits; the serial stays known until the answer has come. */
+static void
+give_up_locked (IpcConnection *self, IpcCall *call)
+{
+  IpcCall *known = g_new0 (IpcCall, 1);
+
+  known->serial = call->serial;
+  known->offset = call->offset;
+  g_hash_table_insert (self->calls, &known->serial, known);
+  if (self->state != IPC_CONNECTION_OPEN || self->wire_format != IPC_WIRE_FORMAT_BINARY)
+    return;
+  ipc_binary_write_control_locked (self, IPC_FRAME_CANCEL, 0, call->serial);
+  ipc_connection_schedule_flush_locked (self);
+}
+
+static GError *
+make_end_error (IpcConnection *self, IpcCall *call)
+{
+  if (call->cancelled)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: the request was cancelled", self->peer_name);
+  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no answer within %d ms", self->peer_name, call->timeout);
+}
+
+/* The earliest deadline of those that remain. */
+static void
+update_due_locked (IpcConnection *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  self->calls_due = 0;
+  g_hash_table_iter_init (&iter, self->calls);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      IpcCall *call = value;
+
+      if (call->due != 0 && call->callback != NULL && (self->calls_due == 0 || call->due < self->calls_due))
+        self->calls_due = call->due;
+    }
+  if (self->calls_due != 0)
+    ipc_hub_attend_at (&self->watch, self->calls_due);
+}
+
+void
+ipc_request_attend (IpcConnection *self, gint64 now)
+{
+  g_autoptr (GPtrArray) calls = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->state != IPC_CONNECTION_OPEN || (self->n_cancelled == 0 && (self->calls_due == 0 || now < self->calls_due)))
+    {
+      if (self->state == IPC_CONNECTION_OPEN && self->calls_due != 0)
+        ipc_hub_attend_at (&self->watch, self->calls_due);
+      g_mutex_unlock (&self->lock);
+      return;
+    }
+  calls = steal_calls_locked (self, match_ended, &now);
+  self->n_cancelled = 0;
+  for (guint i = 0; i < calls->len; i++)
+    give_up_locked (self, g_ptr_array_index (calls, i));
+  update_due_locked (self);
+  g_mutex_unlock (&self->lock);
+  for (guint i = 0; i < calls->len; i++)
+    {
+      IpcCall *call = g_ptr_array_index (calls, i);
+
+      finish_call (self, call, NULL, make_end_error (self, call));
+    }
+}
+
+/* ---- the three ways to ask ---- */
+
+static IpcCall *
+call_new (IpcConnection *self, gint timeout, IpcReplyFunc callback, gpointer user_data, GError **error)
+{
+  IpcCall *call;
+  gint64 due;
+
+  if (!ipc_timeout_to_deadline (timeout, self->limits.request_timeout, &due, error))
+    return NULL;
+  call = g_new0 (IpcCall, 1);
+  call->due = due;
+  call->timeout = timeout == IPC_TIMEOUT_DEFAULT ? self->limits.request_timeout : timeout;
+  call->callback = callback;
+  call->user_data = user_data;
+  return call;
+}
+
+/* FALSE: CALLBACK will not be called. */
+static gboolean
+request_with_callback (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable,
+                       IpcReplyFunc callback, gpointer user_data, GError **error)
+{
+  IpcCall *call;
+  guint64 serial;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  call = call_new (self, timeout, callback, user_data, error);
+  if (call == NULL)
+    return FALSE;
+  if (!start_call (self, message, call, &serial, error))
+    {
+      call_free (call);
+      return FALSE;
+    }
+  if (cancellable != NULL)
+    watch_cancellable (self, serial, cancellable);
+  return TRUE;
+}
+
+typedef struct
+{
+  IpcConnection *connection;    /* (owned) */
+  IpcReplyFunc callback;
+  gpointer user_data;
+  GError *error;                /* (owned) */
+} Failure;
+
+static gboolean
+report_failure (gpointer data)
+{
+  Failure *failure = data;
+
+  failure->callback (failure->connection, NULL, failure->error, failure->user_data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+failure_free (gpointer data)
+{
+  Failure *failure = data;
+
+  g_object_unref (failure->connection);
+  g_error_free (failure->error);
+  g_free (failure);
+}
+
+/**
+ * ipc_connection_request_with_callback: (skip)
+ * @self: the connection
+ * @message: the request
+ * @timeout: in milliseconds; -1 for ever, [const@Ipc.TIMEOUT_DEFAULT] for the default
+ * @cancellable: (nullable): cancels it
+ * @callback: (scope async): gets the reply, or the error
+ * @user_data: for @callback
+ *
+ * Asks the peer, and has a plain function called with the answer: what lies
+ * under [method@Ipc.Connection.request_async], without a task or an allocation
+ * for the reply.
+ *
+ * @callback is called exactly once, in the main context of the connection, and
+ * never before this function has returned.
+ *
+ * Since: 0.1
+ */
+void
+ipc_connection_request_with_callback (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable,
+                                      IpcReplyFunc callback, gpointer user_data)
+{
+  g_autoptr (GSource) source = NULL;
+  GError *error = NULL;
+  Failure *failure;
+
+  g_return_if_fail (IPC_IS_CONNECTION (self));
+  g_return_if_fail (message != NULL);
+  g_return_if_fail (callback != NULL);
+
+  if (request_with_callback (self, message, timeout, cancellable, callback, user_data, &error))
+    return;
+  failure = g_new (Failure, 1);
+  *failure = (Failure){ g_object_ref (self), callback, user_data, error };
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[ipc-glib] failed request");
+  g_source_set_callback (source, report_failure, failure, failure_free);
+  g_source_attach (source, self->context);
+}
+
+static void
+return_reply (IpcConnection *self, IpcMessage *reply, const GError *error, gpointer user_data)
+{
+  GTask *task = user_data;
+
+  if (reply != NULL)
+    g_task_return_pointer (task, ipc_message_ref (reply), (GDestroyNotify) ipc_message_unref);
+  else
+    g_task_return_error (task, g_error_copy (error));
+  g_object_unref (task);
+}
+
+void
+ipc_connection_request_for_task (IpcConnection *self, IpcMessage *message, gint timeout, GTask *task)
+{
+  GError *error = NULL;
+
+  if (request_with_callback (self, message, timeout, g_task_get_cancellable (task), return_reply, task, &error))
+    return;
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+/**
+ * ipc_connection_request_async:
+ * @self: the connection
+ * @message: the request
+ * @timeout: in milliseconds; -1 for ever, [const@Ipc.TIMEOUT_DEFAULT] for the default
+ * @cancellable: (nullable): cancels it
+ * @callback: (scope async): called when the answer is there
+ * @user_data: for @callback
+ *
+ * Asks the peer.
+ *
+ * Any number of requests may be under way at once. Cancelling one, or its
+ * timeout, tells the peer that nobody waits any more.
+ *
+ * Since: 0.1
+ */
+void
+ipc_connection_request_async (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_return_if_fail (IPC_IS_CONNECTION (self));
+  g_return_if_fail (message != NULL);
+
+  ipc_connection_request_for_task (self, message, timeout, ipc_task_new (self, cancellable, callback, user_data, ipc_connection_request_async));
+}
+
+/**
+ * ipc_connection_request_finish:
+ * @self: the connection
+ * @result: the result
+ * @error: where to put an error
+ *
+ * Ends [method@Ipc.Connection.request_async].
+ *
+ * The error is %IPC_ERROR_TIMED_OUT, %IPC_ERROR_UNKNOWN_TYPE, %IPC_ERROR_REMOTE (the peer answered with an error),
+ * %IPC_ERROR_UNCERTAIN (the connection was lost after the request was sent), %IPC_ERROR_NOT_CONNECTED (it was not
+ * sent) or another that [method@Ipc.Connection.send] has.
+ *
+ * Returns: (transfer full): the reply, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcMessage *
+ipc_connection_request_finish (IpcConnection *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static gboolean
+call_is_done (IpcConnection *self, gpointer data)
+{
+  return ((IpcCall *) data)->done;
+}
+
+/* The wait for the call ended without an answer, because of REASON. */
+static void
+abandon (IpcConnection *self, IpcCall *call, GError **reason)
+{
+  g_mutex_lock (&self->lock);
+  if (call->done)
+    g_clear_error (reason);     /* it came after all */
+  else
+    {
+      g_hash_table_remove (self->calls, &call->serial);
+      if (self->state == IPC_CONNECTION_CLOSED)
+        {
+          g_clear_error (reason);
+          *reason = make_lost_error_locked (self, call, self->total_out_at_end);
+        }
+      else
+        give_up_locked (self, call);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/**
+ * ipc_connection_request:
+ * @self: the connection
+ * @message: the request
+ * @timeout: in milliseconds; -1 for ever, [const@Ipc.TIMEOUT_DEFAULT] for the default
+ * @cancellable: (nullable): cancels it
+ * @error: where to put an error
+ *
+ * Asks the peer and waits for the answer in this thread.
+ *
+ * It does not iterate a main context: it reads from the connection itself. Other
+ * messages that come meanwhile are dispatched afterwards, in the context of the
+ * connection. Asking a server of the very context that would have to run for it
+ * to answer fails at once.
+ *
+ * Returns: (transfer full): the reply, or %NULL with @error set; see [method@Ipc.Connection.request_finish]
+ *
+ * Since: 0.1
+ */
+IpcMessage *
+ipc_connection_request (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  IpcCall *call;
+  IpcMessage *reply;
+  guint64 serial;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), NULL);
+  g_return_val_if_fail (message != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !ipc_connection_check_may_block (self, error))
+    return NULL;
+  call = call_new (self, timeout, NULL, NULL, error);
+  if (call == NULL)
+    return NULL;
+  call->is_sync = TRUE;
+  if (!start_call (self, message, call, &serial, error))
+    {
+      call_free (call);
+      return NULL;
+    }
+  if (!ipc_connection_wait (self, call_is_done, call, call->due, "no answer", cancellable, &reason))
+    abandon (self, call, &reason);
+  reply = g_steal_pointer (&call->reply);
+  if (call->error != NULL)
+    reason = g_steal_pointer (&call->error);
+  if (reply == NULL)
+    g_propagate_error (error, g_steal_pointer (&reason));
+  call_free (call);
+  return reply;
+}
+
+/* ---- requests received ---- */
+
+void
+ipc_request_hold (IpcConnection *self, IpcRequestToken *token)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state == IPC_CONNECTION_OPEN && token->must_answer && !g_atomic_int_get (&token->answered))
+    g_hash_table_insert (self->held, &token->serial, token);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+let_go_locked (IpcConnection *self, IpcRequestToken *token)
+{
+  token->message = NULL;
+  if (self->held != NULL && g_hash_table_lookup (self->held, &token->serial) == token)
+    g_hash_table_remove (self->held, &token->serial);
+  if ((self->eof || self->said_goodbye) && self->watch.hub != NULL)
+    ipc_hub_attend (&self->watch);
+}
+
+void
+ipc_request_cancelled_by_peer (IpcConnection *self, guint64 serial)
+{
+  g_autoptr (IpcMessage) request = NULL;
+  IpcRequestToken *token;
+
+  g_mutex_lock (&self->lock);
+  token = g_hash_table_lookup (self->held, &serial);
+  if (token != NULL)
+    request = ipc_request_token_get_message (token);
+  g_mutex_unlock (&self->lock);
+  if (request != NULL)
+    ipc_connection_emit_request_cancelled (self, request);
+}
+
+/* FALSE with ALREADY if it was answered before. */
+static gboolean
+take_answer (IpcConnection *self, IpcRequestToken *token, GError **error)
+{
+  if (g_atomic_int_compare_and_exchange (&token->answered, FALSE, TRUE))
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_ALREADY, "%s: request %" G_GUINT64_FORMAT " has been answered already", self->peer_name, token->serial);
+  return FALSE;
+}
+
+static gboolean
+write_error (IpcConnection *self, IpcRequestToken *token, const char *id, const GError *reason, GError **error)
+{
+  gboolean open;
+
+  g_mutex_lock (&self->lock);
+  open = ipc_connection_check_open_locked (self, error);
+  if (open && token->is_json)
+    ipc_json_write_error_locked (self, id, reason);
+  else if (open)
+    ipc_binary_write_error_locked (self, token->serial, reason);
+  if (open)
+    ipc_connection_schedule_flush_locked (self);
+  let_go_locked (self, token);
+  g_mutex_unlock (&self->lock);
+  return open;
+}
+
+gboolean
+ipc_request_answer_error (IpcConnection *self, IpcRequestToken *token, const GError *reason)
+{
+  return take_answer (self, token, NULL) && write_error (self, token, token->id, reason, NULL);
+}
+
+/* The last reference to a kept request is gone; any thread. */
+void
+ipc_request_dropped (GObject *connection, IpcRequestToken *token)
+{
+  IpcConnection *self = IPC_CONNECTION (connection);
+  g_autoptr (GError) reason = NULL;
+
+  if (token->must_answer && take_answer (self, token, NULL))
+    {
+      reason = g_error_new_literal (IPC_ERROR, IPC_ERROR_REMOTE, "the request was dropped without an answer");
+      write_error (self, token, token->id, reason, NULL);
+      return;
+    }
+  g_mutex_lock (&self->lock);
+  let_go_locked (self, token);
+  g_mutex_unlock (&self->lock);
+}
+
+static IpcRequestToken *
+get_token (IpcConnection *self, IpcMessage *request, GError **error)
+{
+  IpcRequestToken *token = ipc_message_get_token (request);
+
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error))
+    return NULL;
+  if (token != NULL && token->connection == G_OBJECT (self))
+    return token;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "the message \"%s\" is not a request that came through this connection", request->type);
+  return NULL;
+}
+
+static gboolean
+write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
+{
+  IpcEnvelope envelope = { IPC_FRAME_REPLY, 0, token->serial, token->id };
+  gboolean written;
+
+  g_mutex_lock (&self->lock);
+  written = ipc_connection_check_open_locked (self, error) && ipc_connection_check_size_locked (self, message, error);
+  if (written && token->is_json)
+    written = ipc_json_write_message_locked (self, message, &envelope, error);
+  else if (written)
+    ipc_binary_write_message_locked (self, message, &envelope);
+  if (written)
+    {
+      self->messages_sent++;
+      ipc_connection_schedule_flush_locked (self);
+    }
+  if (written || self->state != IPC_CONNECTION_OPEN)
+    let_go_locked (self, token);
+  g_mutex_unlock (&self->lock);
+  return written;
+}
+
+/**
+ * ipc_connection_reply:
+ * @self: the connection that @request came through
+ * @request: the request
+ * @message: the reply
+ * @error: where to put an error
+ *
+ * Answers a request, now or later, from any thread.
+ *
+ * A request is answered exactly once; the second time is an error
+ * (%IPC_ERROR_ALREADY). If the reply cannot be sent as it is, because it is too
+ * large or malformed, the request can still be answered with another one.
+ *
+ * Returns: %TRUE if the reply was queued
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_connection_reply (IpcConnection *self, IpcMessage *request, IpcMessage *message, GError **error)
+{
+  IpcRequestToken *token;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
+  g_return_val_if_fail (request != NULL && message != NULL, FALSE);
+
+  token = get_token (self, request, error);
+  if (token == NULL || !ipc_message_check (message, error) || !take_answer (self, token, error))
+    return FALSE;
+  if (write_reply (self, token, message, error))
+    return TRUE;
+  g_atomic_int_set (&token->answered, FALSE);
+  return FALSE;
+}
+
+/**
+ * ipc_connection_reply_error:
+ * @self: the connection that @request came through
+ * @request: the request
+ * @reason: why there is no reply
+ * @error: where to put an error
+ *
+ * Answers a request with an error, now or later, from any thread.
+ *
+ * The peer gets the text of @reason. Its code arrives as it is if it is
+ * %IPC_ERROR_UNKNOWN_TYPE, %IPC_ERROR_INVALID_DATA, %IPC_ERROR_TOO_LARGE,
+ * %IPC_ERROR_FULL or %G_IO_ERROR_CANCELLED, and as %IPC_ERROR_REMOTE otherwise.
+ *
+ * Returns: %TRUE if the error was queued
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_connection_reply_error (IpcConnection *self, IpcMessage *request, const GError *reason, GError **error)
+{
+  IpcRequestToken *token;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
+  g_return_val_if_fail (request != NULL && reason != NULL, FALSE);
+
+  token = get_token (self, request, error);
+  return token != NULL && take_answer (self, token, error) && write_error (self, token, token->id, reason, error);
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The examples in C, each as the process it is."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from programs import Program, case, run, run_cases
+from tap import equal
+
+
+def serve(variable):
+    server = Program(os.environ[variable], 'example')
+    equal(server.line(server.stderr), 'listening on example')
+    return server
+
+
+@case
+def echo(directory):
+    with serve('ECHO_SERVER') as server:
+        result = run(os.environ['ECHO_CLIENT'], 'example', 'hello')
+        equal((result.returncode, result.stdout, result.stderr), (0, b'echo_response: hello\n', b''))
+        equal(server.end(signal.SIGTERM), 0)
+
+
+@case
+def echo_client_waits_for_its_server(directory):
+    with Program(os.environ['ECHO_CLIENT'], 'example', 'early') as client:
+        with serve('ECHO_SERVER'):
+            equal(client.line(client.stdout), 'echo_response: early')
+            equal(client.end(), 0)
+
+
+def chat_client():
+    return Program(os.environ['CHAT_CLIENT'], 'example', stdin=subprocess.PIPE)
+
+
+def say(client, text):
+    client.process.stdin.write(text.encode() + b'\n')
+    client.process.stdin.flush()
+
+
+@case
+def chat(directory):
+    with serve('CHAT_SERVER') as server, chat_client() as one:
+        first = one.line(one.stdout).split()
+        equal(first[1:], ['came', 'in'])
+        with chat_client() as two:
+            second = two.line(two.stdout).split()
+            equal(one.line(one.stdout), second[0] + ' came in')
+            say(one, 'hello')
+            for client in one, two:
+                equal(client.line(client.stdout), first[0] + ': hello')
+            say(two, 'bye')
+            two.process.stdin.close()
+            equal(two.end(), 0)
+        equal(one.line(one.stdout), second[0] + ': bye')
+        equal(one.line(one.stdout), second[0] + ' left')
+        equal(server.end(signal.SIGTERM), 0)
+        equal(one.end(), 0)
+
+
+@case
+def usage(directory):
+    for variable in 'ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT':
+        equal(run(os.environ[variable]).returncode, 2, variable)
+    for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT':
+        equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
+
+
+if __name__ == '__main__':
+    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, usage))

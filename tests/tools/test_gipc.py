@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gipc from outside: what it prints, where, and how it ends."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from programs import Program, case, run, run_cases
+from tap import equal
+
+GIPC = os.environ['GIPC']
+BYTES = b'\xff\x00\x01\n'
+
+
+def gipc(*arguments, input=None):
+    return run(GIPC, *arguments, input=input)
+
+
+def check_error(result, status, *words):
+    equal(result.returncode, status, 'status of %r' % (result,))
+    equal(result.stdout, b'', 'standard output')
+    text = result.stderr.decode()
+    equal(text.count('\n'), 1, 'lines in %r' % text)
+    equal(text[:6], 'gipc: ', 'prefix of %r' % text)
+    for word in words:
+        if word not in text:
+            raise AssertionError('%r does not say %r' % (text, word))
+
+
+def listen(*arguments, address='name'):
+    listener = Program(GIPC, 'listen', *arguments, address)
+    equal(listener.line(listener.stderr), 'listening on ' + address)
+    return listener
+
+
+def next_message(listener):
+    return json.loads(listener.line(listener.stdout))
+
+
+def socket_path(name='name'):
+    return os.path.join(os.environ['IPC_GLIB_DIR'], 'socket', name)
+
+
+@case
+def help_and_version(directory):
+    result = gipc('--help')
+    equal(result.returncode, 0)
+    for verb in 'listen', 'call', 'send', 'list':
+        equal(verb.encode() in result.stdout, True, verb)
+        verb_help = gipc(verb, '--help')
+        equal((verb_help.returncode, verb_help.stderr), (0, b''))
+        equal(b'gipc ' + verb.encode() in verb_help.stdout, True, verb)
+    equal(b'--timeout' in gipc('call', '--help').stdout, True)
+    result = gipc('--version')
+    equal((result.returncode, result.stdout.split()[0]), (0, b'gipc'))
+
+
+@case
+def usage(directory):
+    for arguments in [(), ('nonsense',), ('--nonsense',), ('listen',), ('listen', 'a', 'b'), ('listen', '--nonsense', 'a'),
+                      ('call',), ('call', 'a'), ('call', 'a', 'b', 'c', 'd'), ('call', '--timeout', 'x', 'a', 'b'),
+                      ('call', '--timeout', '-3', 'a', 'b'), ('call', '--timeout', '99999999999', 'a', 'b'),
+                      ('send', 'a'), ('send', 'a', 'b', 'c', 'd'), ('list', 'a')]:
+        check_error(gipc(*arguments), 2, '--help')
+
+
+@case
+def echo_text(directory):
+    with listen('--echo') as listener:
+        before = int(time.time())
+        for sent, printed in (('hello', b'hello\n'), ('', b'\n'), ('Grüße ☃', 'Grüße ☃\n'.encode()), ('two\n', b'two\n')):
+            result = gipc('call', 'name', 'echo', sent)
+            equal((result.returncode, result.stdout, result.stderr), (0, printed, b''))
+            message = next_message(listener)
+            equal((message['message_type'], message['payload']), ('echo', sent))
+            equal('payload_base64' in message or 'headers' in message, False, message)
+            equal(before <= message['timestamp'] <= time.time(), True, message)
+            equal((type(message['connection']), type(message['id'])), (int, str))
+        result = gipc('call', 'name', 'echo')
+        equal((result.returncode, result.stdout), (0, b'\n'))
+        equal(gipc('call', 'name', 'echo', '--', '-5').stdout, b'-5\n')
+
+
+@case
+def echo_standard_input(directory):
+    with listen('--echo') as listener:
+        equal(gipc('call', 'name', 'echo', '-', input=b'from stdin').stdout, b'from stdin\n')
+        equal(next_message(listener)['payload'], 'from stdin')
+        equal(gipc('call', 'name', 'echo', '-', input=BYTES).stdout, BYTES)
+        message = next_message(listener)
+        equal((message['payload'], message['payload_base64']), ('', base64.b64encode(BYTES).decode()))
+        large = os.urandom(1 << 20)
+        equal(gipc('call', 'name', 'echo', '-', input=large).stdout == large, True, '1 MiB comes back')
+
+
+@case
+def echo_json(directory):
+    document = {'a': [1, 2.5, None, True], 'b': {'ü': 'line\nbreak'}, 'large': 2 ** 62}
+    with listen('--echo') as listener:
+        result = gipc('call', '--json', 'name', 'echo', json.dumps(document, indent=2))
+        equal((result.returncode, result.stdout.count(b'\n')), (0, 1))
+        reply = json.loads(result.stdout)
+        equal((reply['message_type'], reply['payload']), ('echo_response', document))
+        equal('connection' in reply, False)
+        equal(next_message(listener)['payload'], document)
+        equal(json.loads(gipc('call', '--json', 'name', 'echo').stdout)['payload'], None)
+        for bad in '{', '[1,]', '{"a":1,"a":2}', '[' * 100000, '':
+            check_error(gipc('call', '--json', 'name', 'echo', '-', input=bad.encode()), 1)
+        # and none of that harmed the server
+        equal(gipc('call', 'name', 'echo', 'still here').stdout, b'still here\n')
+
+
+@case
+def unknown_types_are_refused_and_printed(directory):
+    with listen('--echo') as listener:
+        check_error(gipc('call', 'name', 'nonsense', 'x'), 1, 'unknown message type: nonsense')
+        equal(next_message(listener)['message_type'], 'nonsense')
+    with listen(address='other') as listener:
+        check_error(gipc('call', 'other', 'echo', 'x'), 1, 'unknown message type: echo')
+        equal(next_message(listener)['message_type'], 'echo')
+
+
+@case
+def send_events(directory):
+    with listen('--echo') as listener:
+        for payload, text in (('an event', 'an event'), ('', '')):
+            result = gipc('send', 'name', 'news', payload)
+            equal((result.returncode, result.stdout, result.stderr), (0, b'', b''))
+            message = next_message(listener)
+            equal((message['message_type'], message['payload']), ('news', text))
+        equal(gipc('send', 'name', 'news', '-', input=BYTES).returncode, 0)
+        equal(base64.b64decode(next_message(listener)['payload_base64']), BYTES)
+        large = b'x' * (4 << 20)
+        equal(gipc('send', 'name', 'news', '-', input=large).returncode, 0)
+        equal(next_message(listener)['payload'] == large.decode(), True, '4 MiB arrive')
+
+
+@case
+def json_dialect(directory):
+    with listen('--echo') as listener, socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(30)
+        peer.connect(socket_path())
+        peer.sendall(b'{"id":"mine","message_type":"echo","payload":"hello","timestamp":5,"headers":{"b":"2","a":"1"}}')
+        answer = json.loads(peer.makefile().readline())
+        equal((answer['message_type'], answer['payload'], answer['reply_to']), ('echo_response', 'hello', 'mine'))
+        message = next_message(listener)
+        equal({key: message[key] for key in message if key != 'connection'},
+              {'id': 'mine', 'message_type': 'echo', 'payload': 'hello', 'timestamp': 5, 'headers': {'a': '1', 'b': '2'}})
+
+
+@case
+def absolute_path(directory):
+    path = str(directory / 'a.socket')
+    with listen('--echo', address=path) as listener:
+        equal(gipc('call', path, 'echo', 'x').stdout, b'x\n')
+        equal(gipc('call', 'unix:' + path, 'echo', 'x').stdout, b'x\n')
+        equal(listener.end(signal.SIGINT), 0)
+    equal(os.path.exists(path), False, 'the socket is gone')
+
+
+@case
+def errors(directory):
+    for verb in ('call', 'send'):
+        check_error(gipc(verb, 'nobody', 'x'), 1, 'nobody')
+        check_error(gipc(verb, '../x', 'x'), 1, '../x')
+        check_error(gipc(verb, 'pipe:x', 'x'), 1, 'pipe:x', 'not supported')
+    check_error(gipc('listen', 'pipe:x'), 1, 'pipe:x', 'not supported')
+    check_error(gipc('listen', 'a b'), 1, 'a b')
+    check_error(gipc('listen', ''), 1)
+    with listen():
+        check_error(gipc('listen', 'name'), 1, 'name')
+        for bad in '', 'error', 'x' * 256, 'a\nb':
+            check_error(gipc('send', 'name', bad), 1)
+            check_error(gipc('call', 'name', bad), 1)
+        check_error(gipc('send', 'name', 'x', '-', input=b'x' * ((16 << 20) + 1)), 1, str(16 << 20))
+        equal(gipc('send', 'name', 'x', 'y').returncode, 0)
+
+
+def serve_silently(listener):
+    """A server that shakes hands and then says nothing until it is closed."""
+    try:
+        while True:
+            peer = listener.accept()[0]
+            peer.recv(40, socket.MSG_WAITALL)
+            peer.sendall(bytes.fromhex('00495043010d0a00') + struct.pack('<IBBBBQQq', 0, 1, 0, 0, 0, 0, 0, 0))
+            while peer.recv(4096):
+                pass
+            peer.close()
+    except OSError:
+        pass
+
+
+@case
+def timeout(directory):
+    path = str(directory / 'silent')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        server = threading.Thread(target=serve_silently, args=(listener,))
+        server.start()
+        try:
+            check_error(gipc('call', '--timeout', '100', path, 'echo', 'x'), 1, path, 'timeout')
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            server.join()
+
+
+@case
+def listen_stops_in_order(directory):
+    for number in signal.SIGINT, signal.SIGTERM:
+        with listen('--echo') as listener, socket.socket(socket.AF_UNIX) as idle:
+            idle.connect(socket_path())
+            equal(gipc('call', 'name', 'echo', 'x').returncode, 0)
+            equal(listener.end(number), 0)
+            equal(listener.rest(listener.stderr), [])
+        equal(os.path.exists(socket_path()), False, 'the socket is gone')
+
+
+@case
+def listen_without_a_reader(directory):
+    with Program(GIPC, 'listen', 'name') as listener:
+        equal(listener.line(listener.stderr), 'listening on name')
+        equal(gipc('send', 'name', 'x', 'first').returncode, 0)
+        equal(next_message(listener)['payload'], 'first')
+    with open('/dev/full', 'wb') as full:
+        listener = subprocess.Popen([GIPC, 'listen', 'name'], stdout=full, stderr=subprocess.PIPE)
+        with listener:
+            equal(listener.stderr.readline(), b'listening on name\n')
+            equal(gipc('send', 'name', 'x', 'first').returncode, 0)
+            equal(listener.wait(timeout=30), 1)
+            equal(listener.stderr.read().startswith(b'gipc: standard output: '), True)
+
+
+@case
+def list_servers(directory):
+    result = gipc('list')
+    equal((result.returncode, result.stdout, result.stderr), (0, b'', b''))
+    with listen(address='beta') as beta, listen(address='alpha') as alpha:
+        rows = [line.split() for line in gipc('list').stdout.decode().splitlines()]
+        equal(rows, [['NAME', 'STATE', 'PID', 'UID'], ['alpha', 'alive', str(alpha.pid), str(os.getuid())],
+                     ['beta', 'alive', str(beta.pid), str(os.getuid())]])
+        alpha.end(signal.SIGKILL)
+        servers = [json.loads(line) for line in gipc('list', '--json').stdout.splitlines()]
+        equal(servers, [{'name': 'alpha', 'state': 'stale', 'alive': False},
+                        {'name': 'beta', 'state': 'alive', 'alive': True, 'pid': beta.pid, 'uid': os.getuid()}])
+        # a stale one is replaced
+        with listen(address='alpha'):
+            equal(json.loads(gipc('list', '--json').stdout.splitlines()[0])['state'], 'alive')
+        beta.process.send_signal(signal.SIGSTOP)
+        servers = [json.loads(line) for line in gipc('list', '--json').stdout.splitlines()]
+        equal([(server['name'], server['state']) for server in servers], [('alpha', 'stale'), ('beta', 'silent')])
+
+
+if __name__ == '__main__':
+    sys.exit(run_cases(help_and_version, usage, echo_text, echo_standard_input, echo_json,
+                       unknown_types_are_refused_and_printed, send_events, json_dialect, absolute_path, errors, timeout,
+                       listen_stops_in_order, listen_without_a_reader, list_servers))

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every verb needs: errors in one line on standard error, arguments, output
+ * that is complete or an error, and an opened client.
+ *
+ * Functions that return an exit status have already said why.
+ */
+#include "gipc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One line is one error, whatever a file name or a peer put into it. */
+static void
+print_error (const char *format, va_list arguments, const char *hint)
+{
+  g_autofree char *text = g_strdup_vprintf (format, arguments);
+
+  for (char *c = text; *c != '\0'; c++)
+    if (g_ascii_iscntrl (*c))
+      *c = ' ';
+  fprintf (stderr, "gipc: %s%s\n", text, hint);
+}
+
+int
+gipc_fail (const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  print_error (format, arguments, "");
+  va_end (arguments);
+  return GIPC_EXIT_FAILED;
+}
+
+/* VERB is NULL while there is none. */
+int
+gipc_fail_usage (const GipcVerb *verb, const char *format, ...)
+{
+  g_autofree char *hint = verb != NULL ? g_strdup_printf (" (see gipc %s --help)", verb->name)
+                                       : g_strdup (" (see gipc --help)");
+  va_list arguments;
+
+  va_start (arguments, format);
+  print_error (format, arguments, hint);
+  va_end (arguments);
+  return GIPC_EXIT_USAGE;
+}
+
+static gboolean
+count_is_right (const GipcVerb *verb, char **arguments)
+{
+  guint n = g_strv_length (arguments);
+
+  if (n < verb->min_arguments)
+    gipc_fail_usage (verb, "%s takes %s; %u of at least %u arguments given", verb->name, verb->arguments, n,
+                     verb->min_arguments);
+  else if (n > verb->max_arguments)
+    gipc_fail_usage (verb, "%s takes at most %u arguments, %u given", verb->name, verb->max_arguments, n);
+  return n >= verb->min_arguments && n <= verb->max_arguments;
+}
+
+/* The arguments that are not options, as the bytes they are; NULL after saying what
+ * is wrong with them (the exit status is then GIPC_EXIT_USAGE). */
+char **
+gipc_parse (const GipcVerb *verb, const GOptionEntry *options, int argc, char **argv)
+{
+  g_auto (GStrv) arguments = NULL;
+  const GOptionEntry rest[] = {
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments, NULL, verb->arguments },
+    { NULL }
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autofree char *program = g_strconcat ("gipc ", verb->name, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_set_prgname (program);
+  g_option_context_set_summary (context, verb->summary);
+  g_option_context_set_description (context, verb->description);
+  if (options != NULL)
+    g_option_context_add_main_entries (context, options, NULL);
+  g_option_context_add_main_entries (context, rest, NULL);
+
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    return gipc_fail_usage (verb, "%s", error->message), NULL;
+  if (arguments == NULL)
+    arguments = g_new0 (char *, 1);
+  return count_is_right (verb, arguments) ? g_steal_pointer (&arguments) : NULL;
+}
+
+/* Addresses of a transport that this version does not have get an error that says so,
+ * rather than one about a strange name. */
+gboolean
+gipc_check_address (const char *address)
+{
+  if (g_str_has_prefix (address, "pipe:"))
+    return gipc_fail ("%s: named pipes are not supported by gipc %s", address, IPC_VERSION_S), FALSE;
+  return TRUE;
+}
+
+/* A client that is connected, or NULL after saying why not. */
+IpcClient *
+gipc_open (const char *address)
+{
+  g_autoptr (IpcClient) client = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!gipc_check_address (address))
+    return NULL;
+  client = IPC_CLIENT (ipc_socket_client_new (address));
+  if (!ipc_client_open (client, NULL, &error))
+    return gipc_fail ("%s", error->message), NULL;
+  return g_steal_pointer (&client);
+}
+
+/* Writes all of it to standard output and flushes; an error has been reported. */
+gboolean
+gipc_write (gconstpointer bytes, gsize size)
+{
+  if (fwrite (bytes, 1, size, stdout) == size && fflush (stdout) == 0)
+    return TRUE;
+  gipc_fail ("standard output: %s", g_strerror (errno));
+  return FALSE;
+}
+
+/* The same for LINE and a newline, in one write. */
+gboolean
+gipc_write_line (const char *line)
+{
+  g_autofree char *whole = g_strconcat (line, "\n", NULL);
+
+  return gipc_write (whole, strlen (whole));
+}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Completes verbs, options and the names of servers for gipc.
+
+_gipc_complete_words()
+{
+  local IFS=$'\n'
+  # shellcheck disable=SC2207
+  COMPREPLY=($(compgen -W "$1" -- "$2"))
+}
+
+_gipc()
+{
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} i n=0
+
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    _gipc_complete_words $'listen\ncall\nsend\nlist\n--help\n--version' "$current"
+    return
+  fi
+  case $previous in --timeout|-t) return ;; esac
+  if [[ $current == -* ]]; then
+    case $verb in
+      listen) _gipc_complete_words $'--echo\n--help' "$current" ;;
+      call) _gipc_complete_words $'--timeout\n--json\n--help' "$current" ;;
+      list) _gipc_complete_words $'--json\n--help' "$current" ;;
+      send) _gipc_complete_words '--help' "$current" ;;
+    esac
+    return
+  fi
+
+  # Only the first argument that is not an option is an address.
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --timeout|-t) ((i++)) ;;
+      -?*) ;;
+      *) ((n++)) ;;
+    esac
+  done
+  ((n == 0)) || return
+  case $verb in
+    listen) compopt -o default ;;
+    call|send)
+      if [[ $current == /* ]]; then
+        compopt -o default
+      else
+        _gipc_complete_words "$(gipc list 2>/dev/null | while read -r name _; do [[ $name == NAME ]] || printf '%s\n' "$name"; done)" \
+          "$current"
+      fi
+      ;;
+  esac
+}
+
+complete -F _gipc gipc

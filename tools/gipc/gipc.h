@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of gipc share. A verb is one file with one entry function; its
+ * line in the table of main.c is all that makes it known.
+ */
+#pragma once
+
+#include <ipc-glib/ipc-glib.h>
+
+typedef enum
+{
+  GIPC_EXIT_OK = 0,
+  GIPC_EXIT_FAILED = 1,
+  GIPC_EXIT_USAGE = 2,
+} GipcExit;
+
+typedef struct _GipcVerb GipcVerb;
+
+struct _GipcVerb
+{
+  const char *name;
+  const char *arguments;  /* "ADDRESS TYPE [PAYLOAD|-]" */
+  const char *summary;    /* one line, for the list of verbs */
+  const char *description; /* (nullable) what --help says below the options */
+  guint       min_arguments;
+  guint       max_arguments;
+  int       (*run) (const GipcVerb *verb, int argc, char **argv);
+};
+
+/* The verbs, one a file. */
+int gipc_call   (const GipcVerb *verb, int argc, char **argv);
+int gipc_list   (const GipcVerb *verb, int argc, char **argv);
+int gipc_listen (const GipcVerb *verb, int argc, char **argv);
+int gipc_send   (const GipcVerb *verb, int argc, char **argv);
+
+/* gipc-common.c: errors, arguments, output, clients */
+int         gipc_fail         (const char *format, ...) G_GNUC_PRINTF (1, 2);
+int         gipc_fail_usage   (const GipcVerb *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
+char      **gipc_parse        (const GipcVerb *verb, const GOptionEntry *options, int argc, char **argv);
+gboolean    gipc_check_address (const char *address);
+IpcClient  *gipc_open         (const char *address);
+gboolean    gipc_write        (gconstpointer bytes, gsize size);
+gboolean    gipc_write_line   (const char *line);
+
+/* gipc-message.c: messages from arguments, and as text */
+IpcMessage *gipc_message_new       (const char *message_type, const char *payload, gsize limit);
+IpcMessage *gipc_message_new_json  (const char *message_type, const char *payload, gsize limit);
+char       *gipc_message_to_line   (IpcMessage *message, IpcConnection *connection);
+gboolean    gipc_message_print_payload (IpcMessage *message);
+char       *gipc_json_to_string    (JsonNode *node);

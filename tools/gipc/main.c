@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * gipc: ipc-glib from the shell. It links the public API only, so it is also the
+ * proof that the public API is enough.
+ *
+ * main() finds the verb and hands over. To add a verb: write gipc-VERB.c, declare
+ * its function in gipc.h and add a line to the table below.
+ */
+#include "gipc.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const GipcVerb verbs[] = {
+  { "listen", "ADDRESS", "serve an address and print what arrives, one JSON object a line",
+    "Prints \"listening on ADDRESS\" on standard error when clients can connect.\n"
+    "SIGINT and SIGTERM stop it in an orderly way.", 1, 1, gipc_listen },
+  { "call", "ADDRESS TYPE [PAYLOAD|-]", "send a request and print the payload of the reply",
+    "\"-\" takes the payload from standard input. A payload of valid UTF-8 is sent as\n"
+    "text, any other as bytes. Without PAYLOAD it is empty.", 2, 3, gipc_call },
+  { "send", "ADDRESS TYPE [PAYLOAD|-]", "send an event: a message without a reply",
+    "\"-\" takes the payload from standard input. A payload of valid UTF-8 is sent as\n"
+    "text, any other as bytes. Without PAYLOAD it is empty.", 2, 3, gipc_send },
+  { "list", "", "list the servers of the scope",
+    "A server is alive when it answers, stale when its process is gone, and silent\n"
+    "when it does not answer in time.", 0, 0, gipc_list },
+};
+
+static int
+print_help (void)
+{
+  g_print ("Usage:\n  gipc VERB [OPTION…] [ARGUMENT…]\n\nTalks to programs that use ipc-glib.\n\nVerbs:\n");
+  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
+    g_print ("  %-8s %-25s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+  g_print ("\nOptions:\n  --help     show this, or what a verb takes: gipc VERB --help\n"
+           "  --version  show the version\n\n"
+           "Exit status: 0 it was done, 1 it failed, 2 it was not understood.\n");
+  return fflush (stdout) == 0 ? GIPC_EXIT_OK : GIPC_EXIT_FAILED;
+}
+
+static int
+print_version (void)
+{
+  g_print ("gipc %s\n", IPC_VERSION_S);
+  return fflush (stdout) == 0 ? GIPC_EXIT_OK : GIPC_EXIT_FAILED;
+}
+
+static int
+run_verb (const char *name, int argc, char **argv)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
+    if (strcmp (name, verbs[i].name) == 0)
+      return verbs[i].run (&verbs[i], argc, argv);
+  return gipc_fail_usage (NULL, "no such %s: %s", name[0] == '-' ? "option" : "verb", name);
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  /* A reader of our output that goes away is an error to report, not a death. */
+  signal (SIGPIPE, SIG_IGN);
+
+  if (argc < 2)
+    return gipc_fail_usage (NULL, "a verb is missing");
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0)
+    return print_help ();
+  if (strcmp (argv[1], "--version") == 0)
+    return print_version ();
+  return run_verb (argv[1], argc - 1, argv + 1);
+}
