@@ -64,7 +64,7 @@ run_one (const BenchPeer *peer, const BenchWorkload *workload, int cpu, guint64 
 }
 
 gboolean
-bench_check_memory (int cpu, guint64 n_messages)
+bench_check_memory (char **workloads, int cpu, guint64 n_messages)
 {
   const BenchPeer *peer = bench_peer_find ("ipc-glib");
   gboolean passed = TRUE;
@@ -76,7 +76,8 @@ bench_check_memory (int cpu, guint64 n_messages)
       const BenchWorkload *workload = &bench_workloads[i];
       g_autoptr (GError) error = NULL;
 
-      if (!bench_peer_supports (peer, workload) || workload->size > LARGEST_SIZE)
+      if (!bench_peer_supports (peer, workload) || workload->size > LARGEST_SIZE ||
+          (workloads != NULL && !g_strv_contains ((const char *const *) workloads, workload->name)))
         continue;
       if (!run_one (peer, workload, cpu, n_messages, &error))
         {

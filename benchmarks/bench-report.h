@@ -49,7 +49,7 @@ gboolean     bench_write_json  (GPtrArray *series, const BenchSettings *settings
 gboolean     bench_print_targets (GPtrArray *series);
 void         bench_add_targets   (GPtrArray *series, JsonBuilder *builder);
 
-/* bench-memory.c; FALSE if memory grew. */
-gboolean     bench_check_memory (int cpu, guint64 n_messages);
+/* bench-memory.c; FALSE if memory grew. WORKLOADS: (nullable) names; all without it. */
+gboolean     bench_check_memory (char **workloads, int cpu, guint64 n_messages);
 
 G_END_DECLS

@@ -141,7 +141,7 @@ has_failure (GPtrArray *series)
 }
 
 static int
-compare (void)
+run (void)
 {
   g_auto (GStrv) peers = only != NULL ? g_strsplit (only, ",", -1) : NULL;
   g_auto (GStrv) workloads = only_workloads != NULL ? g_strsplit (only_workloads, ",", -1) : NULL;
@@ -150,6 +150,8 @@ compare (void)
 
   if (!check_names (peers, workloads))
     return 2;
+  if (leak)
+    return bench_check_memory (workloads, settings.cpu, (guint64) leak_messages) ? 0 : 1;
 
   g_autoptr (GPtrArray) series = choose_series (peers, workloads);
   run_rounds (series, &settings);
@@ -189,7 +191,5 @@ main (int argc, char **argv)
       return 0;
     }
   bench_catch_signals ();
-  if (leak)
-    return bench_check_memory (choose_cpu (), (guint64) leak_messages) ? 0 : 1;
-  return compare ();
+  return run ();
 }

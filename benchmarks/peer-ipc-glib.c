@@ -12,6 +12,7 @@
 #include "bench.h"
 
 #define MESSAGE_TYPE "bench"
+#define BROADCAST_QUEUE (256u * 1024) /* per subscriber; the default, times 100, is more than a cache holds */
 
 static const char *const workloads[] = { "w1",  "w1-new", "w1-callback", "w1-sync",     "w2",
                                          "w2-signal", "w2-new", "w3",    "w4a",         "w4b",
@@ -127,7 +128,10 @@ server (Bench *bench)
   ipc_server_set_max_clients (self, MAX (bench->workload->clients, 16));
   add_handler (bench, self);
   if (bench->workload->kind == BENCH_BROADCAST)
-    g_signal_connect (self, "client-connected", G_CALLBACK (on_subscriber_connected), bench);
+    {
+      ipc_server_set_max_queued_bytes (self, BROADCAST_QUEUE);
+      g_signal_connect (self, "client-connected", G_CALLBACK (on_subscriber_connected), bench);
+    }
   if (!ipc_server_start (self, &error))
     bench_fail ("%s", error->message);
   bench_ready (bench);

@@ -456,6 +456,15 @@ must_read_to_the_end (IpcConnection *self)
 }
 
 static void
+attend_again (IpcConnection *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state < IPC_CONNECTION_CLOSED)
+    ipc_hub_attend (&self->watch);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
 connection_attend (IpcHubWatch *watch)
 {
   IpcConnection *self = IPC_CONNECTION (watch->owner);
@@ -504,7 +513,8 @@ connection_attend (IpcHubWatch *watch)
         ipc_hub_attend_at (&self->watch, self->statistics_due);
       g_mutex_unlock (&self->lock);
     }
-  connection_io (watch, 0);
+  if (connection_io (watch, 0))
+    attend_again (self);
   if (self->eof || self->said_goodbye)
     ipc_connection_check_drained (self);
 }
