@@ -24,13 +24,13 @@ draw (Progress *self)
   guint n = self->jobs->n_done + self->jobs->n_failed;
   double seconds = (g_get_monotonic_time () - self->started) / 1e6;
   double rate = seconds > 0 ? self->jobs->bytes / 1e6 / seconds : 0;
-  g_autofree char *numbers = g_strdup_printf (" %3u%%  %u of %u files  %.0f MB/s ", n * 100 / total, n,
-                                              self->jobs->all->len, rate);
+  g_autofree char *numbers = g_strdup_printf (" %3u%%  %u of %u files  %.0f MB/s ",
+                                              (guint) ((guint64) n * 100 / total), n, self->jobs->all->len, rate);
   int room = CLAMP (terminal_width () - (int) g_utf8_strlen (numbers, -1) - 3, 0, MAX_BAR);
   int filled = (int) ((guint64) n * room / total);
+  g_autofree char *bar = g_strnfill (filled, '#');
 
-  fprintf (stderr, "\r[%.*s%*s]%s", filled, "############################################################", room - filled, "",
-           numbers);
+  fprintf (stderr, "\r[%s%*s]%s", bar, room - filled, "", numbers);
   fflush (stderr);
 }
 

@@ -46,6 +46,12 @@ join (const char *directory, const char *name)
   return g_strconcat (directory, g_str_has_suffix (directory, "/") ? "" : "/", name, NULL);
 }
 
+static gboolean
+is_same_file (const struct stat *a, const struct stat *b)
+{
+  return b != NULL && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static void
 visit_entry (Walk *self, DIR *dir, const char *directory, const char *name)
 {
@@ -60,8 +66,7 @@ visit_entry (Walk *self, DIR *dir, const char *directory, const char *name)
     }
   if (S_ISDIR (info.st_mode))
     g_ptr_array_add (self->pending, g_steal_pointer (&path));
-  else if (S_ISREG (info.st_mode) &&
-           (self->leave_out == NULL || info.st_dev != self->leave_out->st_dev || info.st_ino != self->leave_out->st_ino))
+  else if (S_ISREG (info.st_mode) && !is_same_file (&info, self->leave_out))
     jobs_add (self->jobs, g_steal_pointer (&path), info.st_size);
 }
 

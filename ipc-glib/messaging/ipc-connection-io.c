@@ -247,7 +247,12 @@ handle_end_of_input (IpcConnection *self, int read_errno)
 {
   GError *error = end_of_input (self, read_errno);
 
-  if (self->wire_format != IPC_WIRE_FORMAT_JSON || error != NULL || read_errno != 0)
+  if (error != NULL && self->wire_format == IPC_WIRE_FORMAT_JSON)
+    {
+      ipc_connection_drop (self, error);
+      return;
+    }
+  if (self->wire_format != IPC_WIRE_FORMAT_JSON || read_errno != 0)
     {
       ipc_connection_shut (self, error, TRUE);
       return;

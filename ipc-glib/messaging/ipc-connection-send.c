@@ -101,7 +101,7 @@ ipc_connection_send (IpcConnection *self, IpcMessage *message, GError **error)
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, error))
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, FALSE, error))
     return FALSE;
   g_mutex_lock (&self->lock);
   sent = send_locked (self, message, error);
@@ -260,7 +260,7 @@ ipc_connection_send_async (IpcConnection *self, IpcMessage *message, GCancellabl
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_connection_send_async);
   if (g_task_return_error_if_cancelled (task))
     return;
-  if (!ipc_error_check_fork (self->generation, self->peer_name, &error) || !ipc_message_check (message, &error))
+  if (!ipc_error_check_fork (self->generation, self->peer_name, &error) || !ipc_message_check (message, FALSE, &error))
     {
       g_task_return_error (task, error);
       return;

@@ -127,6 +127,13 @@ ipc_message_signal_new (GType type, gboolean with_connection)
   return id;
 }
 
+/* Somebody who listens whatever the detail. */
+static gboolean
+has_plain_handler (gpointer instance, guint signal_id)
+{
+  return g_signal_handler_find (instance, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_DETAIL, signal_id, 0, NULL, NULL, NULL) != 0;
+}
+
 gboolean
 ipc_emit_message_received (gpointer instance, guint signal_id, IpcConnection *connection, IpcMessage *message)
 {
@@ -136,7 +143,7 @@ ipc_emit_message_received (gpointer instance, guint signal_id, IpcConnection *co
     return FALSE;
   /* Only what somebody connected to is a quark: a peer must not make new ones. */
   detail = g_quark_try_string (message->type);
-  if (!g_signal_has_handler_pending (instance, signal_id, detail, TRUE))
+  if ((detail == 0 || !g_signal_has_handler_pending (instance, signal_id, detail, TRUE)) && !has_plain_handler (instance, signal_id))
     return FALSE;
   if (connection != NULL)
     g_signal_emit (instance, signal_id, detail, connection, message);

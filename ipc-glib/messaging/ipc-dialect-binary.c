@@ -110,23 +110,25 @@ void
 ipc_binary_send_hello_locked (IpcConnection *self)
 {
   g_autoptr (GVariant) hello = NULL;
+  g_autoptr (GVariant) wire = NULL;
   GVariantBuilder builder;
   IpcFrame frame = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT, .timestamp = g_get_real_time () };
   const char *features[] = { NULL };
   guint8 *room;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (GUINT64_TO_LE (self->limits.max_message_size)));
+  g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (self->limits.max_message_size));
   g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (0));
   g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, 0));
   if (g_get_prgname () != NULL && g_utf8_validate (g_get_prgname (), -1, NULL))
     g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (g_get_prgname ()));
   hello = g_variant_ref_sink (g_variant_builder_end (&builder));
-  frame.length = (guint32) g_variant_get_size (hello);
+  wire = ipc_variant_swap (hello);
+  frame.length = (guint32) g_variant_get_size (wire);
   room = ipc_outbox_add (&self->outbox, IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE + frame.length);
   memcpy (room, ipc_preamble, IPC_PREAMBLE_SIZE);
   ipc_frame_encode (&frame, room + IPC_PREAMBLE_SIZE);
-  g_variant_store (hello, room + IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE);
+  g_variant_store (wire, room + IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE);
 }
 
 /* ---- reading ---- */
@@ -173,17 +175,19 @@ static IpcStep
 handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *body)
 {
   g_autoptr (GBytes) bytes = g_bytes_new (body->payload, body->payload_size);
-  g_autoptr (GVariant) hello = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
+  g_autoptr (GVariant) wire = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
+  g_autoptr (GVariant) hello = NULL;
   guint64 max_message_size;
 
   if (self->got_hello)
     return drop_invalid (self, "a second HELLO");
-  if (!g_variant_is_normal_form (hello))
+  if (!g_variant_is_normal_form (wire))
     return drop_invalid (self, "a HELLO of %" G_GSIZE_FORMAT " bytes that is not an a{sv} in normal form", body->payload_size);
   self->got_hello = TRUE;
+  hello = ipc_variant_swap (wire);
   g_mutex_lock (&self->lock);
   if (g_variant_lookup (hello, "max-message-size", "t", &max_message_size))
-    self->peer_max_message_size = (guint) MIN (GUINT64_FROM_LE (max_message_size), G_MAXUINT);
+    self->peer_max_message_size = (guint) MIN (max_message_size, G_MAXUINT);
   if (self->is_server_side)
     {
       ipc_binary_send_hello_locked (self);

@@ -11,6 +11,7 @@
 #include "messaging/ipc-connection-private.h"
 
 #define ID_MAX 255u
+#define MAX_SECONDS 9e12
 
 /* ---- writing ---- */
 
@@ -154,6 +155,12 @@ ipc_json_write_message_locked (IpcConnection *self, IpcMessage *message, const I
   if (envelope->reply_id != NULL)
     append_member (out, "reply_to", envelope->reply_id);
   append_time (out, message->timestamp);
+  if (out->len > IPC_JSON_MAX_OBJECT)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TOO_LARGE, "%s: message \"%s\" of %" G_GSIZE_FORMAT " bytes of JSON exceeds the limit of %u",
+                   self->peer_name, message->type, out->len, IPC_JSON_MAX_OBJECT);
+      return FALSE;
+    }
   memcpy (ipc_outbox_add (&self->outbox, out->len), out->str, out->len);
   return TRUE;
 }
@@ -209,52 +216,79 @@ get_string (JsonObject *object, const char *name)
   return json_node_get_string (node);
 }
 
-/* A string; an integer counts as its decimal text. */
-static char *
-get_id (JsonObject *object, const char *name)
+static gboolean
+set_bad_member (GError **error, const char *name, const char *what)
+{
+  g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "\"%s\" is not %s", name, what);
+  return FALSE;
+}
+
+/* A string; an integer counts as its decimal text. *ID stays NULL where there is none. */
+static gboolean
+get_id (JsonObject *object, const char *name, char **id, GError **error)
 {
   JsonNode *node = json_object_get_member (object, name);
   const char *text = get_string (object, name);
 
-  if (text != NULL)
-    return strlen (text) <= ID_MAX ? g_strdup (text) : NULL;
-  if (node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_INT64)
-    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
-  return NULL;
+  if (node == NULL)
+    return TRUE;
+  if (text != NULL && strlen (text) <= ID_MAX)
+    *id = g_strdup (text);
+  else if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_INT64)
+    *id = g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
+  else
+    return set_bad_member (error, name, "a string of at most 255 bytes, or an integer");
+  return TRUE;
 }
 
-static gint64
-get_timestamp (JsonObject *object)
+static gboolean
+get_timestamp (JsonObject *object, gint64 *timestamp, GError **error)
 {
   JsonNode *node = json_object_get_member (object, "timestamp");
+  GType type = node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_value_type (node) : G_TYPE_INVALID;
   double seconds;
 
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
-      (json_node_get_value_type (node) != G_TYPE_INT64 && json_node_get_value_type (node) != G_TYPE_DOUBLE))
-    return g_get_real_time ();
+  *timestamp = g_get_real_time ();
+  if (node == NULL)
+    return TRUE;
+  if (type != G_TYPE_INT64 && type != G_TYPE_DOUBLE)
+    return set_bad_member (error, "timestamp", "a number of seconds");
   seconds = json_node_get_double (node);
-  if (!(seconds > -9e12 && seconds < 9e12))
-    return g_get_real_time ();
-  if (json_node_get_value_type (node) == G_TYPE_INT64)
-    return json_node_get_int (node) * G_USEC_PER_SEC;
-  return (gint64) (seconds * G_USEC_PER_SEC);
+  if (!(seconds > -MAX_SECONDS && seconds < MAX_SECONDS))
+    return set_bad_member (error, "timestamp", "a time that fits in 64 bits of microseconds");
+  *timestamp = type == G_TYPE_INT64 ? json_node_get_int (node) * G_USEC_PER_SEC : (gint64) (seconds * G_USEC_PER_SEC);
+  return TRUE;
+}
+
+/* As it is written here: RFC 4648 with padding, and nothing else in it. */
+static GBytes *
+decode_base64 (const char *text)
+{
+  g_autofree char *again = NULL;
+  g_autofree guchar *bytes = NULL;
+  gsize size;
+
+  bytes = g_base64_decode (text, &size);
+  again = g_base64_encode (bytes, size);
+  return strcmp (again, text) == 0 ? g_bytes_new_take (g_steal_pointer (&bytes), size) : NULL;
 }
 
 static GBytes *
 get_payload (JsonObject *object, IpcPayloadFormat *format, GError **error)
 {
   JsonNode *node = json_object_get_member (object, "payload");
-  const char *base64 = get_string (object, "payload_base64");
   const char *text = get_string (object, "payload");
   char *document;
 
-  if (base64 != NULL)
+  if (json_object_has_member (object, "payload_base64"))
     {
-      gsize size;
-      guchar *bytes = g_base64_decode (base64, &size);
+      const char *base64 = get_string (object, "payload_base64");
+      GBytes *bytes = base64 != NULL ? decode_base64 (base64) : NULL;
 
       *format = IPC_PAYLOAD_FORMAT_BYTES;
-      return g_bytes_new_take (bytes, size);
+      if (bytes == NULL)
+        set_bad_member (error, "payload_base64", "a string of base64");
+      return bytes;
     }
   if (text != NULL || node == NULL)
     {
@@ -266,8 +300,9 @@ get_payload (JsonObject *object, IpcPayloadFormat *format, GError **error)
   return g_bytes_new_take (document, strlen (document));
 }
 
-static GBytes *
-get_headers (JsonObject *object, GError **error)
+/* *BYTES stays NULL where there are none. */
+static gboolean
+get_headers (JsonObject *object, GBytes **bytes, GError **error)
 {
   JsonNode *node = json_object_get_member (object, "headers");
   g_autoptr (GVariant) headers = NULL;
@@ -276,12 +311,9 @@ get_headers (JsonObject *object, GError **error)
   const char *name;
 
   if (node == NULL)
-    return NULL;
+    return TRUE;
   if (!JSON_NODE_HOLDS_OBJECT (node))
-    {
-      g_set_error_literal (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "\"headers\" is not an object");
-      return NULL;
-    }
+    return set_bad_member (error, "headers", "an object");
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
   json_object_iter_init (&iter, json_node_get_object (node));
   while (json_object_iter_next (&iter, &name, NULL))
@@ -291,13 +323,13 @@ get_headers (JsonObject *object, GError **error)
       if (value == NULL || *name == '\0')
         {
           g_variant_builder_clear (&builder);
-          g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the header \"%s\" is not a string with a name", name);
-          return NULL;
+          return set_bad_member (error, "headers", "an object of strings with names");
         }
       g_variant_builder_add (&builder, "{ss}", name, value);
     }
   headers = g_variant_ref_sink (g_variant_builder_end (&builder));
-  return g_variant_get_data_as_bytes (headers);
+  *bytes = g_variant_get_data_as_bytes (headers);
+  return TRUE;
 }
 
 typedef struct
@@ -319,40 +351,43 @@ received_clear (Received *self)
 }
 
 static gboolean
+fill_message (Received *self, JsonObject *object, const char *type, GError **error)
+{
+  IpcPayloadFormat format;
+  GBytes *payload = get_payload (object, &format, error);
+
+  if (payload == NULL)
+    return FALSE;
+  ipc_message_begin (&self->message, format, type, strlen (type));
+  self->message.bytes = payload;
+  self->message.payload = g_bytes_get_data (payload, &self->message.payload_size);
+  if (!get_headers (object, &self->headers, error) || !get_timestamp (object, &self->message.timestamp, error))
+    return FALSE;
+  if (self->headers != NULL)
+    self->message.headers = g_bytes_get_data (self->headers, &self->message.headers_size);
+  if (self->id == NULL)
+    self->id = g_uuid_string_random ();
+  self->message.id = g_strdup (self->id);
+  return TRUE;
+}
+
+static gboolean
 fill_received (Received *self, JsonObject *object, GError **error)
 {
   const char *type = get_string (object, "message_type");
-  IpcPayloadFormat format;
-  GBytes *payload;
   IpcFault fault;
 
   memset (self, 0, sizeof *self);
-  self->id = get_id (object, "id");
-  self->reply_to = get_id (object, "reply_to");
+  if (!get_id (object, "id", &self->id, error) || !get_id (object, "reply_to", &self->reply_to, error))
+    return FALSE;
   if (type == NULL)
-    {
-      g_set_error_literal (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the object has no \"message_type\"");
-      return FALSE;
-    }
+    return set_bad_member (error, "message_type", "a string");
   if (!ipc_message_type_check (type, strlen (type), &fault))
     {
       ipc_error_set_fault (error, &fault, NULL);
       return FALSE;
     }
-  payload = get_payload (object, &format, error);
-  ipc_message_begin (&self->message, format, type, strlen (type));
-  self->message.bytes = payload;
-  self->message.payload = g_bytes_get_data (payload, &self->message.payload_size);
-  self->headers = get_headers (object, error);
-  if (*error != NULL)
-    return FALSE;
-  if (self->headers != NULL)
-    self->message.headers = g_bytes_get_data (self->headers, &self->message.headers_size);
-  self->message.timestamp = get_timestamp (object);
-  if (self->id == NULL)
-    self->id = g_uuid_string_random ();
-  self->message.id = g_strdup (self->id);
-  return TRUE;
+  return fill_message (self, object, type, error);
 }
 
 /* An answer to a request of ours is taken to it; any other object with reply_to is just a message that is never answered. */

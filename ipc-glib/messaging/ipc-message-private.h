@@ -42,6 +42,7 @@ struct _IpcMessage
   guint8 is_request;
   guint8 type_length;           /* 255 also for a type that is too long to be sent */
   gint checked;                 /* (atomic) it may be sent as it is */
+  guint8 is_library_type;       /* starts with "ipc.": a request may, an event and a reply may not */
 
   const char *type;             /* terminated */
   const guint8 *payload;
@@ -75,14 +76,16 @@ void             ipc_request_token_unref (IpcRequestToken *self);
 /* The message, with a reference, if somebody still has one. Under the connection's lock. */
 IpcMessage      *ipc_request_token_get_message (IpcRequestToken *self);
 
-/* What send() demands of a message; a control frame of the library may have any type. */
-gboolean         ipc_message_check       (IpcMessage *self, GError **error);
+/* What sending demands of a message. */
+gboolean         ipc_message_check       (IpcMessage *self, gboolean is_request, GError **error);
 
 /* Whether a payload that came over the wire is what its format says. */
 gboolean         ipc_payload_check       (IpcPayloadFormat format, const guint8 *payload, gsize size, GError **error);
 /* Whether headers that came over the wire are an a{ss} in normal form with distinct keys. */
 gboolean         ipc_headers_check       (const guint8 *headers, gsize size, GError **error);
 
+/* The value in the other of host and wire byte order: (transfer full). */
+GVariant        *ipc_variant_swap        (GVariant *value);
 /* The document as text; valid JSON but for numbers that JSON has not (infinity). */
 char            *ipc_json_to_text        (JsonNode *node);
 /* (nullable) */

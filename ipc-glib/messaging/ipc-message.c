@@ -137,15 +137,12 @@ IpcMessage *
 ipc_message_new_variant (const char *message_type, GVariant *variant)
 {
   g_autoptr (GVariant) value = g_variant_ref_sink (variant);
+  g_autoptr (GVariant) swapped = NULL;
   g_autoptr (GVariant) wire = NULL;
   IpcMessage *self;
 
-#if G_BYTE_ORDER == G_BIG_ENDIAN
-  g_autoptr (GVariant) swapped = g_variant_byteswap (value);
+  swapped = ipc_variant_swap (value);
   wire = g_variant_ref_sink (g_variant_new_variant (swapped));
-#else
-  wire = g_variant_ref_sink (g_variant_new_variant (value));
-#endif
   self = message_new (message_type, IPC_PAYLOAD_FORMAT_VARIANT, g_variant_get_data_as_bytes (wire));
   self->variant = g_steal_pointer (&value);
   return self;
@@ -625,6 +622,7 @@ ipc_message_get_variant (IpcMessage *self)
 {
   gpointer *place = (gpointer *) &self->variant;
   g_autoptr (GVariant) wire = NULL;
+  g_autoptr (GVariant) value = NULL;
   GVariant *variant;
 
   if (!payload_is_fine (self, IPC_PAYLOAD_FORMAT_VARIANT))
@@ -633,12 +631,8 @@ ipc_message_get_variant (IpcMessage *self)
   if (variant != NULL)
     return variant;
   wire = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, ipc_message_get_payload (self), TRUE));
-  variant = g_variant_get_variant (wire);
-#if G_BYTE_ORDER == G_BIG_ENDIAN
-  g_autoptr (GVariant) wire_value = variant;
-  variant = g_variant_byteswap (wire_value);
-#endif
-  return publish (place, variant, (GDestroyNotify) g_variant_unref);
+  value = g_variant_get_variant (wire);
+  return publish (place, ipc_variant_swap (value), (GDestroyNotify) g_variant_unref);
 }
 
 /**
@@ -797,6 +791,7 @@ check_type (IpcMessage *self, GError **error)
       ipc_error_set_fault (error, &fault, NULL);
       return FALSE;
     }
+  self->is_library_type = g_str_has_prefix (self->type, "ipc.");
   if (strcmp (self->type, "error") == 0 || strcmp (self->type, "line") == 0)
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "the message type \"%s\" is reserved", self->type);
@@ -805,13 +800,22 @@ check_type (IpcMessage *self, GError **error)
   return TRUE;
 }
 
+static gboolean
+check_use (IpcMessage *self, gboolean is_request, GError **error)
+{
+  if (!self->is_library_type || is_request)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "the message type \"%s\" is reserved", self->type);
+  return FALSE;
+}
+
 gboolean
-ipc_message_check (IpcMessage *self, GError **error)
+ipc_message_check (IpcMessage *self, gboolean is_request, GError **error)
 {
   g_autoptr (GError) reason = NULL;
 
   if (g_atomic_int_get (&self->checked))
-    return TRUE;
+    return check_use (self, is_request, error);
   if (!check_type (self, error))
     return FALSE;
   if (self->defect != NULL)
@@ -827,5 +831,5 @@ ipc_message_check (IpcMessage *self, GError **error)
       return FALSE;
     }
   g_atomic_int_set (&self->checked, TRUE);
-  return TRUE;
+  return check_use (self, is_request, error);
 }

@@ -147,6 +147,17 @@ ipc_headers_check (const guint8 *headers, gsize size, GError **error)
   return TRUE;
 }
 
+/* On the wire GVariants are little-endian; their offsets are everywhere. */
+GVariant *
+ipc_variant_swap (GVariant *value)
+{
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  return g_variant_byteswap (value);
+#else
+  return g_variant_ref (value);
+#endif
+}
+
 /* json-glib up to 1.8 writes 1e308 as 1e+308.0, which is no number. */
 static void
 repair_exponents (char *text)

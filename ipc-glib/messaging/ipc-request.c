@@ -135,7 +135,7 @@ start_call (IpcConnection *self, IpcMessage *message, IpcCall *call, guint64 *se
 {
   gboolean written;
 
-  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, error))
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, TRUE, error))
     return FALSE;
   g_mutex_lock (&self->lock);
   written = write_request_locked (self, message, call, error);
@@ -804,7 +804,7 @@ ipc_connection_reply (IpcConnection *self, IpcMessage *request, IpcMessage *mess
   g_return_val_if_fail (request != NULL && message != NULL, FALSE);
 
   token = get_token (self, request, error);
-  if (token == NULL || !ipc_message_check (message, error) || !take_answer (self, token, error))
+  if (token == NULL || !ipc_message_check (message, FALSE, error) || !take_answer (self, token, error))
     return FALSE;
   if (write_reply (self, token, message, error))
     return TRUE;

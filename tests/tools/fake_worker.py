@@ -35,7 +35,8 @@ def request(message_type, payload):
 
 def index(job):
     data = pathlib.Path(os.fsdecode(urllib.parse.unquote_to_bytes(job['uri'].removeprefix('file://')))).read_bytes()
-    return {'job': job['job'], 'sha256': hashlib.sha256(data).hexdigest(), 'size': len(data), 'lines': data.count(b'\n')}
+    return {'job': job['job'], 'sha256': hashlib.sha256(data).hexdigest(), 'size': len(data),
+            'lines': data.count(b'\n')}
 
 
 request('join', label)
@@ -49,7 +50,7 @@ while batch:
     results = [index(job) for job in batch]
     if behaviour == 'lie':
         lie = {'sha256': '0' * 64, 'size': 1, 'lines': 1}
-        results += [{'job': job['job'], **lie} for job in batch] + [{'job': job, **lie} for job in (0, 10 ** 9, 2 ** 40)]
+        results += [{'job': job, **lie} for job in [*(job['job'] for job in batch), 0, 10 ** 9, 2 ** 40]]
     if behaviour == 'garble':
         results = [{'job': batch[0]['job'], 'sha256': 'nonsense', 'size': 1, 'lines': 1}]
     batch = request('next', results)

@@ -14,7 +14,7 @@ import threading
 import time
 
 from programs import Program, case, run, run_cases
-from tap import equal
+from tap import Skip, equal
 
 GIPC = os.environ['GIPC']
 BYTES = b'\xff\x00\x01\n'
@@ -65,8 +65,9 @@ def help_and_version(directory):
 
 @case
 def usage(directory):
-    for arguments in [(), ('nonsense',), ('--nonsense',), ('listen',), ('listen', 'a', 'b'), ('listen', '--nonsense', 'a'),
-                      ('call',), ('call', 'a'), ('call', 'a', 'b', 'c', 'd'), ('call', '--timeout', 'x', 'a', 'b'),
+    for arguments in [(), ('nonsense',), ('--nonsense',), ('listen',), ('listen', 'a', 'b'),
+                      ('listen', '--nonsense', 'a'), ('call',), ('call', 'a'), ('call', 'a', 'b', 'c', 'd'),
+                      ('call', '--timeout', 'x', 'a', 'b'),
                       ('call', '--timeout', '-3', 'a', 'b'), ('call', '--timeout', '99999999999', 'a', 'b'),
                       ('send', 'a'), ('send', 'a', 'b', 'c', 'd'), ('list', 'a')]:
         check_error(gipc(*arguments), 2, '--help')
@@ -76,9 +77,9 @@ def usage(directory):
 def echo_text(directory):
     with listen('--echo') as listener:
         before = int(time.time())
-        for sent, printed in (('hello', b'hello\n'), ('', b'\n'), ('Grüße ☃', 'Grüße ☃\n'.encode()), ('two\n', b'two\n')):
+        for sent, printed in ('hello', 'hello\n'), ('', '\n'), ('Grüße ☃', 'Grüße ☃\n'), ('two\n', 'two\n'):
             result = gipc('call', 'name', 'echo', sent)
-            equal((result.returncode, result.stdout, result.stderr), (0, printed, b''))
+            equal((result.returncode, result.stdout.decode(), result.stderr), (0, printed, b''))
             message = next_message(listener)
             equal((message['message_type'], message['payload']), ('echo', sent))
             equal('payload_base64' in message or 'headers' in message, False, message)
@@ -103,7 +104,7 @@ def echo_standard_input(directory):
 
 @case
 def echo_json(directory):
-    document = {'a': [1, 2.5, None, True], 'b': {'ü': 'line\nbreak'}, 'large': 2 ** 62}
+    document = {'a': [1, 2.5, None, True, 1e308, 0.1], 'b': {'ü': 'line\nbreak'}, 'large': 2 ** 62}
     with listen('--echo') as listener:
         result = gipc('call', '--json', 'name', 'echo', json.dumps(document, indent=2))
         equal((result.returncode, result.stdout.count(b'\n')), (0, 1))
@@ -153,7 +154,45 @@ def json_dialect(directory):
         equal((answer['message_type'], answer['payload'], answer['reply_to']), ('echo_response', 'hello', 'mine'))
         message = next_message(listener)
         equal({key: message[key] for key in message if key != 'connection'},
-              {'id': 'mine', 'message_type': 'echo', 'payload': 'hello', 'timestamp': 5, 'headers': {'a': '1', 'b': '2'}})
+              {'id': 'mine', 'message_type': 'echo', 'payload': 'hello', 'timestamp': 5,
+               'headers': {'a': '1', 'b': '2'}})
+
+
+# What is sent, and the text of the JSON that it has to become.
+VARIANTS = [
+    ("('x', [1.5, nan, inf, -inf, 0.1, 1e308, 1e-300, 3.0])", '["x",[1.5,null,null,null,0.1,1e+308,1e-300,3]]'),
+    ('uint64 18446744073709551615', '18446744073709551615'),
+    ('int64 -9223372036854775808', '-9223372036854775808'),
+    ("{-1: <byte 7>, 2: <true>}", '{"-1":7,"2":true}'),
+    ("{'\"\\\\': <@as []>, 'b': <@a{sv} {}>}", '{"\\"\\\\":[],"b":{}}'),
+    ("[{byte 1: 'a'}, {byte 2: 'b'}]", '[{"1":"a"},{"2":"b"}]'),
+    ("(@mi nothing, just 5, {'a', 'b'}, <{'c', 'd'}>, just {'e', 'f'}, @() ())",
+     '[null,5,{"a":"b"},{"c":"d"},{"e":"f"},[]]'),
+    ("(signature 'ai', objectpath '/a', byte 255, handle 3)", '["ai","/a",255,3]'),
+]
+SEND_VARIANTS = '''
+import sys, gi
+gi.require_version('Ipc', '1.0')
+from gi.repository import GLib, Ipc
+client = Ipc.SocketClient.new('name')
+client.open(None)
+for text in sys.argv[1:]:
+    variant = GLib.Variant.parse(None, text, None, None)
+    client.request(Ipc.Message.new_variant('echo', variant), Ipc.TIMEOUT_DEFAULT, None)
+'''
+
+
+@case
+def variants_as_json(directory):
+    if 'HAVE_INTROSPECTION' not in os.environ or run('/usr/bin/python3', '-c', 'import gi').returncode != 0:
+        raise Skip('no typelib in this build, or no PyGObject')
+    with listen('--echo') as listener:
+        result = run('/usr/bin/python3', '-c', SEND_VARIANTS, *[text for text, _ in VARIANTS])
+        equal((result.returncode, result.stderr), (0, b''))
+        for text, want in VARIANTS:
+            line = listener.line(listener.stdout)
+            equal('"payload":%s,"timestamp"' % want in line, True, '%s: %s' % (text, line))
+            json.loads(line)
 
 
 @case
@@ -261,5 +300,5 @@ def list_servers(directory):
 
 if __name__ == '__main__':
     sys.exit(run_cases(help_and_version, usage, echo_text, echo_standard_input, echo_json,
-                       unknown_types_are_refused_and_printed, send_events, json_dialect, absolute_path, errors, timeout,
-                       listen_stops_in_order, listen_without_a_reader, list_servers))
+                       unknown_types_are_refused_and_printed, send_events, json_dialect, variants_as_json,
+                       absolute_path, errors, timeout, listen_stops_in_order, listen_without_a_reader, list_servers))

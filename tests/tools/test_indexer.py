@@ -17,7 +17,8 @@ from tap import Skip, equal
 INDEXER = os.environ['INDEXER']
 HERE = pathlib.Path(__file__).parent
 NAMES = [b'plain', b'with space', b' leading', b'back\\slash', b'new\nline', b'return\r', b'\\n', b'\xff\xfe not UTF-8',
-         b'-', b'--help', b'.hidden', b'%41', b'#?&', 'snow ☃'.encode(), b'sub/one', b'sub/sub/two', b'sub.x', b'\x01']
+         b'-', b'--help', b'.hidden', b'%41', b'#?&', 'snow ☃'.encode(), b'sub/one', b'sub/sub/two', b'sub.x',
+         b'\x01']
 
 
 def make_tree(directory, extra=0):
@@ -386,7 +387,8 @@ def progress_on_a_terminal(directory):
 def demonstration(directory):
     need_introspection()
     tree = make_tree(directory, extra=500)
-    result = subprocess.run([os.path.join(os.path.dirname(INDEXER), 'run-demo'), str(tree)], capture_output=True, timeout=120)
+    demo = os.path.join(os.path.dirname(INDEXER), 'run-demo')
+    result = subprocess.run([demo, str(tree)], capture_output=True, timeout=120)
     equal(result.returncode, 0, result)
     equal(b'VERDICT: good. sha256sum agrees on all %d files.' % (500 + len(NAMES)) in result.stdout, True, result)
     equal(b'\nkilled ' in result.stdout, True, result)

@@ -23,7 +23,8 @@ gipc_call (const GipcVerb *verb, int argc, char **argv)
   gint timeout = IPC_TIMEOUT_DEFAULT;
   gboolean as_json = FALSE;
   const GOptionEntry options[] = {
-    { "timeout", 't', 0, G_OPTION_ARG_INT, &timeout, "how long to wait for the reply; -1 for ever (default: 30000)", "MS" },
+    { "timeout", 't', 0, G_OPTION_ARG_INT, &timeout,
+      "how long to wait for the reply; -1 for ever (default: 30000)", "MS" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, "PAYLOAD is a JSON document; print the whole reply as JSON", NULL },
     { NULL }
   };

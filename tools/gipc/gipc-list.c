@@ -160,31 +160,19 @@ ask_all (GPtrArray *servers)
 static gboolean
 print_json (Server *self)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
-  g_autofree char *line = NULL;
+  g_autoptr (GString) line = g_string_new ("{");
 
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "name");
-  json_builder_add_string_value (builder, self->name);
-  json_builder_set_member_name (builder, "state");
-  json_builder_add_string_value (builder, state_names[self->state]);
-  json_builder_set_member_name (builder, "alive");
-  json_builder_add_boolean_value (builder, self->state != STATE_STALE);
+  gipc_json_append_name (line, "name");
+  gipc_json_append_string (line, self->name);
+  gipc_json_append_name (line, "state");
+  gipc_json_append_string (line, state_names[self->state]);
+  g_string_append (line, self->state != STATE_STALE ? ",\"alive\":true" : ",\"alive\":false");
   if (self->pid > 0)
-    {
-      json_builder_set_member_name (builder, "pid");
-      json_builder_add_int_value (builder, self->pid);
-    }
+    g_string_append_printf (line, ",\"pid\":%d", self->pid);
   if (self->uid >= 0)
-    {
-      json_builder_set_member_name (builder, "uid");
-      json_builder_add_int_value (builder, self->uid);
-    }
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  line = gipc_json_to_string (root);
-  return gipc_write_line (line);
+    g_string_append_printf (line, ",\"uid\":%" G_GINT64_FORMAT, self->uid);
+  g_string_append_c (line, '}');
+  return gipc_write_line (line->str);
 }
 
 static gboolean

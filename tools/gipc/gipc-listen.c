@@ -101,7 +101,8 @@ gipc_listen (const GipcVerb *verb, int argc, char **argv)
 {
   Listener self = { NULL, };
   const GOptionEntry options[] = {
-    { "echo", 'e', 0, G_OPTION_ARG_NONE, &self.echo, "answer \"echo\" with an \"echo_response\" of the same payload", NULL },
+    { "echo", 'e', 0, G_OPTION_ARG_NONE, &self.echo,
+      "answer \"echo\" with an \"echo_response\" of the same payload", NULL },
     { NULL }
   };
   g_auto (GStrv) arguments = gipc_parse (verb, options, argc, argv);

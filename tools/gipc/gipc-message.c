@@ -66,97 +66,89 @@ gipc_message_new_json (const char *message_type, const char *payload, gsize limi
   return bytes == NULL ? NULL : ipc_message_new_full (message_type, IPC_PAYLOAD_FORMAT_JSON, bytes, NULL, NULL);
 }
 
-char *
-gipc_json_to_string (JsonNode *node)
+static void
+add_string (GString *line, const char *name, const char *value)
 {
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-
-  json_generator_set_root (generator, node);
-  return json_generator_to_data (generator, NULL);
+  gipc_json_append_name (line, name);
+  gipc_json_append_string (line, value);
 }
 
 static void
-add_string (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value != NULL ? value : "");
-}
-
-static void
-add_bytes (JsonBuilder *builder, IpcMessage *message)
+add_bytes (GString *line, IpcMessage *message)
 {
   gsize size;
   const guint8 *data = ipc_message_peek_payload (message, &size);
   g_autofree char *base64 = size > 0 ? g_base64_encode (data, size) : g_strdup ("");
 
-  add_string (builder, "payload", "");
-  add_string (builder, "payload_base64", base64);
+  add_string (line, "payload", "");
+  add_string (line, "payload_base64", base64);
 }
 
 static void
-add_node (JsonBuilder *builder, JsonNode *node)
+add_document (GString *line, IpcMessage *message)
 {
-  json_builder_set_member_name (builder, "payload");
-  json_builder_add_value (builder, node);
+  gsize size;
+  const char *data = ipc_message_peek_payload (message, &size);
+
+  gipc_json_append_name (line, "payload");
+  gipc_json_append_document (line, data, size);
 }
 
 /* A payload that is not what its format says is shown as the bytes it is. */
 static void
-add_payload (JsonBuilder *builder, IpcMessage *message)
+add_payload (GString *line, IpcMessage *message)
 {
+  IpcPayloadFormat format = ipc_message_get_format (message);
   const char *text = ipc_message_get_text (message);
-  JsonNode *json = ipc_message_get_format (message) == IPC_PAYLOAD_FORMAT_JSON ? ipc_message_get_json (message) : NULL;
-  GVariant *variant =
-    ipc_message_get_format (message) == IPC_PAYLOAD_FORMAT_VARIANT ? ipc_message_get_variant (message) : NULL;
+  GVariant *variant = format == IPC_PAYLOAD_FORMAT_VARIANT ? ipc_message_get_variant (message) : NULL;
 
   if (text != NULL)
-    add_string (builder, "payload", text);
-  else if (json != NULL)
-    add_node (builder, json_node_copy (json));
+    add_string (line, "payload", text);
   else if (variant != NULL)
-    add_node (builder, json_gvariant_serialize (variant));
+    {
+      gipc_json_append_name (line, "payload");
+      gipc_json_append_variant (line, variant);
+    }
+  else if (format == IPC_PAYLOAD_FORMAT_JSON && ipc_message_get_json (message) != NULL)
+    add_document (line, message);
   else
-    add_bytes (builder, message);
+    add_bytes (line, message);
 }
 
 static void
-add_headers (JsonBuilder *builder, IpcMessage *message)
+add_headers (GString *line, IpcMessage *message)
 {
   g_autoptr (GHashTable) headers = ipc_message_get_headers (message);
   g_autoptr (GList) names = g_list_sort (g_hash_table_get_keys (headers), (GCompareFunc) strcmp);
 
   if (names == NULL)
     return;
-  json_builder_set_member_name (builder, "headers");
-  json_builder_begin_object (builder);
+  gipc_json_append_name (line, "headers");
+  g_string_append_c (line, '{');
   for (GList *l = names; l != NULL; l = l->next)
-    add_string (builder, l->data, g_hash_table_lookup (headers, l->data));
-  json_builder_end_object (builder);
+    add_string (line, l->data, g_hash_table_lookup (headers, l->data));
+  g_string_append_c (line, '}');
 }
 
 /* One line of JSON without its newline. CONNECTION may be NULL. */
 char *
 gipc_message_to_line (IpcMessage *message, IpcConnection *connection)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
+  GString *line = g_string_new ("{");
 
-  json_builder_begin_object (builder);
   if (connection != NULL)
     {
-      json_builder_set_member_name (builder, "connection");
-      json_builder_add_int_value (builder, (gint64) ipc_connection_get_id (connection));
+      gipc_json_append_name (line, "connection");
+      g_string_append_printf (line, "%" G_GUINT64_FORMAT, ipc_connection_get_id (connection));
     }
-  add_string (builder, "id", ipc_message_get_id (message));
-  add_string (builder, "message_type", ipc_message_get_message_type (message));
-  add_payload (builder, message);
-  json_builder_set_member_name (builder, "timestamp");
-  json_builder_add_int_value (builder, ipc_message_get_timestamp (message) / G_USEC_PER_SEC);
-  add_headers (builder, message);
-  json_builder_end_object (builder);
-
-  root = json_builder_get_root (builder);
-  return gipc_json_to_string (root);
+  add_string (line, "id", ipc_message_get_id (message));
+  add_string (line, "message_type", ipc_message_get_message_type (message));
+  add_payload (line, message);
+  gipc_json_append_name (line, "timestamp");
+  g_string_append_printf (line, "%" G_GINT64_FORMAT, ipc_message_get_timestamp (message) / G_USEC_PER_SEC);
+  add_headers (line, message);
+  g_string_append_c (line, '}');
+  return g_string_free (line, FALSE);
 }
 
 /* Text, JSON and GVariants end with a newline, theirs or ours; bytes are as they are. */

@@ -47,4 +47,9 @@ IpcMessage *gipc_message_new       (const char *message_type, const char *payloa
 IpcMessage *gipc_message_new_json  (const char *message_type, const char *payload, gsize limit);
 char       *gipc_message_to_line   (IpcMessage *message, IpcConnection *connection);
 gboolean    gipc_message_print_payload (IpcMessage *message);
-char       *gipc_json_to_string    (JsonNode *node);
+
+/* gipc-json.c: JSON, appended to a string */
+void        gipc_json_append_name     (GString *out, const char *name);
+void        gipc_json_append_string   (GString *out, const char *text);
+void        gipc_json_append_variant  (GString *out, GVariant *value);
+void        gipc_json_append_document (GString *out, const char *text, gsize size);

@@ -67,7 +67,7 @@ class TestObjects(Case):
         with Ipc.SocketServer(self.address) as server:
             with self.assertRaises(GLib.Error) as caught, Ipc.SocketServer(self.address):
                 pass
-            self.assert_error(caught.exception, Ipc.Error.ADDRESS_IN_USE, self.address)
+            self.assert_error(caught.exception, Ipc.Error.ADDRESS_IN_USE, 'server')
             with self.assertRaises(GLib.Error) as caught:
                 server.start()
             self.assert_error(caught.exception, Ipc.Error.ALREADY)
