@@ -19,6 +19,7 @@
  * its results came, and then its jobs go back, or after, and then they are done.
  */
 #include "coordinator.h"
+#include "results.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -187,77 +188,19 @@ join_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
   return NULL;
 }
 
-static gboolean
-get_count (JsonObject *object, const char *name, guint64 *value)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_INT64 ||
-      json_node_get_int (node) < 0)
-    return FALSE;
-  *value = json_node_get_int (node);
-  return TRUE;
-}
-
-static const char *
-get_string (JsonObject *object, const char *name)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
-           ? json_node_get_string (node) : NULL;
-}
-
-static gboolean
-is_sha256 (const char *text)
-{
-  return text != NULL && strlen (text) == 64 && strspn (text, "0123456789abcdef") == 64;
-}
-
-static gboolean
-result_is_valid (JsonNode *node)
-{
-  JsonObject *object = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-  guint64 value;
-
-  return object != NULL && get_count (object, "job", &value) &&
-         (get_string (object, "error") != NULL ||
-          (is_sha256 (get_string (object, "sha256")) && get_count (object, "size", &value) &&
-           get_count (object, "lines", &value)));
-}
-
-/* The whole array is valid, or nothing of it counts. NULL with error set. */
-static JsonArray *
-get_results (IpcMessage *request, GError **error)
-{
-  JsonNode *root = ipc_message_get_format (request) == IPC_PAYLOAD_FORMAT_JSON ? ipc_message_get_json (request) : NULL;
-  JsonArray *results = root != NULL && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
-  guint n = results != NULL ? json_array_get_length (results) : 0;
-
-  if (results == NULL)
-    g_set_error_literal (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the payload of \"next\" is not a JSON array");
-  for (guint i = 0; i < n; i++)
-    if (!result_is_valid (json_array_get_element (results, i)))
-      {
-        g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "element %u of \"next\" is not a result", i);
-        return NULL;
-      }
-  return results;
-}
-
 static void
 take_result (Coordinator *self, Worker *worker, JsonObject *result)
 {
-  const char *problem = get_string (result, "error");
+  const char *problem = results_get_string (result, "error");
   guint64 id = 0, size = 0, lines = 0;
 
-  get_count (result, "job", &id);
-  get_count (result, "size", &size);
-  get_count (result, "lines", &lines);
+  results_get_count (result, "job", &id);
+  results_get_count (result, "size", &size);
+  results_get_count (result, "lines", &lines);
   id = id <= self->jobs->all->len ? id : 0;
   if (problem != NULL)
     jobs_fail (self->jobs, id, worker->number, problem);
-  else if (jobs_finish (self->jobs, id, worker->number, get_string (result, "sha256"), size, lines))
+  else if (jobs_finish (self->jobs, id, worker->number, results_get_string (result, "sha256"), size, lines))
     {
       worker->n_files++;
       worker->bytes += size;
@@ -304,7 +247,7 @@ next_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
                            worker == NULL ? "\"next\" before \"join\"" : "\"next\" while another one is open");
       return NULL;
     }
-  results = get_results (request, error);
+  results = results_get (request, error);
   if (results == NULL)
     return NULL;
   for (guint i = 0; i < json_array_get_length (results); i++)

@@ -105,10 +105,11 @@ report_failed_jobs (Jobs *jobs)
   for (guint i = 0; i < jobs->all->len; i++)
     {
       const Job *job = g_ptr_array_index (jobs->all, i);
-      g_autofree char *text = walk_display_path (job->path);
+      g_autofree char *text = job->state == JOB_FAILED ? g_strconcat (job->path, ": ", job->error, NULL) : NULL;
+      g_autofree char *line = text != NULL ? walk_display_path (text) : NULL;
 
-      if (job->state == JOB_FAILED)
-        fprintf (stderr, "indexer: %s: %s\n", text, job->error);
+      if (line != NULL)
+        fprintf (stderr, "indexer: %s\n", line);
     }
 }
 

@@ -515,6 +515,6 @@ ipc_json_end_of_input (IpcConnection *self)
 {
   if (self->validated == 0)
     return NULL;
-  return g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "%s: the peer closed inside a JSON object, after %" G_GSIZE_FORMAT " bytes",
+  return g_error_new (IPC_ERROR, IPC_ERROR_INVALID_DATA, "%s: the peer closed inside a JSON object, after %" G_GSIZE_FORMAT " bytes",
                       self->peer_name, self->validated);
 }
