@@ -105,7 +105,7 @@ ipc_connection_flush_locked (IpcConnection *self)
       ipc_connection_update_events_locked (self);
     }
   update_pressure_locked (self);
-  g_cond_broadcast (&self->changed);
+  ipc_connection_wake_followers_locked (self);
   if ((self->state == IPC_CONNECTION_CLOSING || self->eof || self->said_goodbye) && self->watch.hub != NULL)
     ipc_hub_attend (&self->watch);
 }
@@ -158,7 +158,7 @@ ipc_connection_give_read_turn_locked (IpcConnection *self)
   self->reader = NULL;
   if (self->state == IPC_CONNECTION_CLOSED)
     close_fd_locked (self);
-  g_cond_broadcast (&self->changed);
+  ipc_connection_wake_followers_locked (self);
 }
 
 /* ---- reading ---- */
@@ -566,7 +566,7 @@ ipc_connection_opened (IpcConnection *self)
     }
   self->state = IPC_CONNECTION_OPEN;
   self->calls_due = 0;
-  g_cond_broadcast (&self->changed);
+  ipc_connection_wake_followers_locked (self);
   g_mutex_unlock (&self->lock);
   self->was_opened = TRUE;
   if (self->quiet)
@@ -662,7 +662,7 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
   g_mutex_lock (&self->lock);
   if (self->reader == NULL)
     close_fd_locked (self);
-  g_cond_broadcast (&self->changed);
+  ipc_connection_wake_followers_locked (self);
   g_mutex_unlock (&self->lock);
 
   if (!notify)

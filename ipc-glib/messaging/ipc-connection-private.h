@@ -86,7 +86,8 @@ struct _IpcConnection
   IpcConnectionLimits limits;
 
   GMutex lock;
-  GCond changed;                /* with lock: for the synchronous calls */
+  GCond changed;                /* with lock: for the synchronous calls that do not have the read turn */
+  guint n_followers;            /* (mutex lock) how many wait for it */
   IpcHubWatch watch;
   int fd;                       /* (mutex lock) -1 once closed */
   IpcConnectionState state;     /* (mutex lock) */
@@ -208,6 +209,7 @@ void     ipc_connection_check_drained   (IpcConnection *self);
 void     ipc_connection_deliver         (IpcConnection *self, IpcMessage *message, IpcRequestToken *token);
 
 /* ipc-connection-wait.c */
+void     ipc_connection_wake_followers_locked (IpcConnection *self);
 typedef gboolean (*IpcWaitFunc) (IpcConnection *self, gpointer data); /* with the lock held */
 /* FALSE: the server is of the context that this thread keeps from running. */
 gboolean ipc_connection_check_may_block (IpcConnection *self, GError **error);

@@ -21,13 +21,32 @@ typedef struct
   gulong cancel_id;
 } Interruption;
 
+/* GCond makes a system call of each broadcast, whether or not anybody waits. */
+void
+ipc_connection_wake_followers_locked (IpcConnection *self)
+{
+  if (self->n_followers > 0)
+    g_cond_broadcast (&self->changed);
+}
+
+static void
+follow_locked (IpcConnection *self, gint64 deadline)
+{
+  self->n_followers++;
+  if (deadline != 0)
+    g_cond_wait_until (&self->changed, &self->lock, deadline);
+  else
+    g_cond_wait (&self->changed, &self->lock);
+  self->n_followers--;
+}
+
 static void
 wake_followers (GCancellable *cancellable, gpointer data)
 {
   IpcConnection *self = data;
 
   g_mutex_lock (&self->lock);
-  g_cond_broadcast (&self->changed);
+  ipc_connection_wake_followers_locked (self);
   g_mutex_unlock (&self->lock);
 }
 
@@ -132,10 +151,8 @@ ipc_connection_wait (IpcConnection *self, IpcWaitFunc done, gpointer data, gint6
           turn_locked (self, done, data, deadline, &interruption);
           ipc_connection_give_read_turn_locked (self);
         }
-      else if (deadline != 0)
-        g_cond_wait_until (&self->changed, &self->lock, deadline);
       else
-        g_cond_wait (&self->changed, &self->lock);
+        follow_locked (self, deadline);
     }
   if (self->state < IPC_CONNECTION_CLOSING)
     ipc_hub_attend (&self->watch);      /* for what was put aside, and what was left in the inbox */

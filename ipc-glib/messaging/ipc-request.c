@@ -218,7 +218,7 @@ ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GEr
       call->reply = reply != NULL ? ipc_message_ref (reply) : NULL;
       call->error = error;
       call->done = TRUE;
-      g_cond_broadcast (&self->changed);
+      ipc_connection_wake_followers_locked (self);
       g_mutex_unlock (&self->lock);
       return TRUE;
     }
@@ -302,7 +302,7 @@ fail_calls (IpcConnection *self, CallMatch match, gpointer data)
         {
           call->error = error;
           call->done = TRUE;
-          g_cond_broadcast (&self->changed);
+          ipc_connection_wake_followers_locked (self);
         }
       g_mutex_unlock (&self->lock);
       if (!call->is_sync)
