@@ -99,6 +99,7 @@ add_series (JsonBuilder *builder, const BenchSeries *series, double own_rate)
       add_double (builder, "median", rate);
       add_double (builder, "cpu_seconds_per_million", bench_series_summarise (series, BENCH_CPU_SECONDS).median);
       add_double (builder, "load", bench_series_summarise (series, BENCH_LOAD).median);
+      add_double (builder, "foreign_load", bench_series_summarise (series, BENCH_FOREIGN).median);
       if (own_rate > 0)
         add_double (builder, "ipc_glib_ratio", own_rate / rate);
       add_rounds (builder, series);

@@ -7,8 +7,6 @@
 #include "bench-report.h"
 
 #define OWN_PEER "ipc-glib"
-/* Below this much of a CPU for the halves that share it, something else ran there. */
-#define FULL_LOAD 0.9
 
 BenchSeries *
 bench_series_new (const BenchPeer *peer, const BenchWorkload *workload)
@@ -58,6 +56,8 @@ measure_get (const BenchMeasure *measure, BenchFigure figure)
       return measure->cpu_seconds;
     case BENCH_LOAD:
       return measure->load;
+    case BENCH_FOREIGN:
+      return measure->foreign;
     default:
       g_assert_not_reached ();
     }
@@ -127,14 +127,13 @@ print_head (const BenchWorkload *workload)
 }
 
 static void
-print_row (const BenchSeries *series, double own_rate, const BenchSettings *settings)
+print_row (const BenchSeries *series, double own_rate)
 {
   g_autofree char *label = *series->workload->variant == '\0'
                                ? g_strdup (series->peer->name)
                                : g_strdup_printf ("%s (%s)", series->peer->name, series->workload->variant);
   BenchSummary rate = bench_series_summarise (series, BENCH_RATE);
-  gboolean disturbed =
-      settings->cpu >= 0 && bench_series_summarise (series, BENCH_LOAD).median < FULL_LOAD;
+  gboolean disturbed = bench_series_summarise (series, BENCH_FOREIGN).median > BENCH_DISTURBED;
 
   if (series->measures->len == 0)
     {
@@ -148,11 +147,11 @@ print_row (const BenchSeries *series, double own_rate, const BenchSettings *sett
            bench_series_summarise (series, BENCH_CPU_SECONDS).median);
   if (own_rate > 0)
     g_print ("%.2f x", own_rate / rate.median);
-  g_print ("%s%s\n", disturbed ? " (CPU not full)" : "", series->failure != NULL ? " (a round failed)" : "");
+  g_print ("%s%s\n", disturbed ? " (disturbed)" : "", series->failure != NULL ? " (a round failed)" : "");
 }
 
 void
-bench_print_table (GPtrArray *series, const BenchSettings *settings)
+bench_print_table (GPtrArray *series)
 {
   const char *family = NULL;
 
@@ -163,7 +162,7 @@ bench_print_table (GPtrArray *series, const BenchSettings *settings)
       if (family == NULL || !g_str_equal (family, one->workload->family))
         print_head (bench_workload_find (one->workload->family));
       family = one->workload->family;
-      print_row (one, bench_find (series, OWN_PEER, family, BENCH_RATE), settings);
+      print_row (one, bench_find (series, OWN_PEER, family, BENCH_RATE));
     }
   g_print ("\n");
 }

@@ -24,7 +24,11 @@ typedef enum
   BENCH_RATE,
   BENCH_CPU_SECONDS,
   BENCH_LOAD,
+  BENCH_FOREIGN,
 } BenchFigure;
+
+/* With more than this much of their CPU taken by others, the rate of two halves says little. */
+#define BENCH_DISTURBED 0.1
 
 typedef struct
 {
@@ -41,7 +45,7 @@ BenchSummary bench_series_summarise (const BenchSeries *self, BenchFigure figure
 /* The median. SERIES: (element-type BenchSeries). 0 if it was not measured. */
 double       bench_find (GPtrArray *series, const char *peer, const char *workload, BenchFigure figure);
 
-void         bench_print_table (GPtrArray *series, const BenchSettings *settings);
+void         bench_print_table (GPtrArray *series);
 gboolean     bench_write_json  (GPtrArray *series, const BenchSettings *settings, guint rounds, const char *file,
                                 GError **error);
 

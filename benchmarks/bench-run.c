@@ -298,10 +298,31 @@ bench_run_get_memory (BenchRun *self, guint64 *server, guint64 *client)
   *client = half_memory (&self->client);
 }
 
+/* How long CPU was not idle, with what a hypervisor took from it. */
+static double
+busy_seconds (int cpu)
+{
+  g_autofree char *label = g_strdup_printf ("\ncpu%d ", cpu);
+  g_autofree char *text = NULL;
+  guint64 user, nice, system, idle, wait, irq, softirq, steal;
+
+  if (cpu < 0 || !g_file_get_contents ("/proc/stat", &text, NULL, NULL))
+    return 0;
+  const char *line = strstr (text, label);
+  if (line == NULL ||
+      sscanf (line + strlen (label),
+              "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+              " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT,
+              &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal) != 8)
+    return 0;
+  return (double) (user + nice + system + irq + softirq + steal) / (double) sysconf (_SC_CLK_TCK);
+}
+
 typedef struct
 {
   double time;
   double cpu_seconds;
+  double busy_seconds;
   guint64 count;
 } Sample;
 
@@ -312,6 +333,7 @@ take_sample (BenchRun *run)
     .time = now (),
     .count = bench_run_get_count (run),
     .cpu_seconds = half_cpu_seconds (&run->server) + half_cpu_seconds (&run->client),
+    .busy_seconds = busy_seconds (run->cpu),
   };
 }
 
@@ -329,13 +351,17 @@ bench_measure (const BenchPeer *peer, const BenchWorkload *workload, const Bench
   Sample last = take_sample (run);
 
   double n = (double) (last.count - first.count);
+  double elapsed = last.time - first.time;
+  double cpu_seconds = last.cpu_seconds - first.cpu_seconds;
+  double busy = last.busy_seconds - first.busy_seconds;
   if (n <= 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no message came in %.2f s", settings->seconds);
       return FALSE;
     }
-  measure->rate = n / (last.time - first.time);
-  measure->cpu_seconds = (last.cpu_seconds - first.cpu_seconds) / n * 1e6;
-  measure->load = (last.cpu_seconds - first.cpu_seconds) / (last.time - first.time);
+  measure->rate = n / elapsed;
+  measure->cpu_seconds = cpu_seconds / n * 1e6;
+  measure->load = cpu_seconds / elapsed;
+  measure->foreign = MAX (busy - cpu_seconds, 0) / elapsed;
   return TRUE;
 }

@@ -24,6 +24,7 @@ typedef struct
   double rate;        /* messages (or round trips, or deliveries) a second */
   double cpu_seconds; /* of both halves, per million of them */
   double load;        /* processor time of both halves, per second of the window */
+  double foreign;     /* the same of everything else on the CPU they share; 0 if they share none */
 } BenchMeasure;
 
 typedef struct _BenchRun BenchRun;

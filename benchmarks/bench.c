@@ -157,7 +157,7 @@ run (void)
   run_rounds (series, &settings);
   if (bench_is_interrupted ())
     return 130;
-  bench_print_table (series, &settings);
+  bench_print_table (series);
   gboolean good = !has_failure (series);
   if (check)
     good &= bench_print_targets (series);

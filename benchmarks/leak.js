@@ -96,7 +96,8 @@ class Leak {
     for (let i = 0; i < BURST; i++) {
       const message = Ipc.Message.new_text(kind, `message ${i} of burst ${this._nBursts}`);
       if (kind === 'asked')
-        this._client.request_async(message, Ipc.TIMEOUT_DEFAULT, null, (client, result) => this._onReply(client, result));
+        this._client.request_async(message, Ipc.TIMEOUT_DEFAULT, null,
+          (client, result) => this._onReply(client, result));
       else
         this._client.send(message);
     }

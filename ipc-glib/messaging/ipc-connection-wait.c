@@ -96,7 +96,7 @@ poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interrup
 }
 
 static gboolean
-check_still_waiting_locked (IpcConnection *self, gint64 deadline, const char *what, GCancellable *cancellable, GError **error)
+check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline, const char *what, GCancellable *cancellable, GError **error)
 {
   if (self->state == IPC_CONNECTION_CLOSED)
     {
@@ -110,7 +110,8 @@ check_still_waiting_locked (IpcConnection *self, gint64 deadline, const char *wh
     return FALSE;
   if (deadline != 0 && g_get_monotonic_time () >= deadline)
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s before the timeout", self->peer_name, what);
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s within %" G_GINT64_FORMAT " ms", self->peer_name, what,
+                   (deadline - started + 500) / 1000);
       return FALSE;
     }
   return TRUE;
@@ -139,12 +140,13 @@ gboolean
 ipc_connection_wait (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadline,
                      const char *what, GCancellable *cancellable, GError **error)
 {
+  gint64 started = deadline != 0 ? g_get_monotonic_time () : 0;
   Interruption interruption;
   gboolean success;
 
   interruption_begin (&interruption, self, cancellable);
   g_mutex_lock (&self->lock);
-  while (!(success = done (self, data)) && check_still_waiting_locked (self, deadline, what, cancellable, error))
+  while (!(success = done (self, data)) && check_still_waiting_locked (self, started, deadline, what, cancellable, error))
     {
       if (ipc_connection_take_read_turn_locked (self))
         {

@@ -16,11 +16,14 @@ struct _IpcSocketConnection
 
 G_DEFINE_FINAL_TYPE (IpcSocketConnection, ipc_socket_connection, IPC_TYPE_CONNECTION)
 
+/* For a single piece, as it nearly always is, the plain calls save the kernel the copy of a msghdr. */
 static gssize
 socket_read (IpcConnection *self, struct iovec *iov, int n)
 {
   struct msghdr message = { .msg_iov = iov, .msg_iovlen = (size_t) n };
 
+  if (n == 1)
+    return recv (self->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT);
   return recvmsg (self->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 }
 
@@ -29,6 +32,8 @@ socket_write (IpcConnection *self, struct iovec *iov, int n)
 {
   struct msghdr message = { .msg_iov = iov, .msg_iovlen = (size_t) n };
 
+  if (n == 1)
+    return send (self->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
   return sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -23,7 +23,7 @@ import gi  # noqa: E402
 gi.require_version('Ipc', '1.0')
 from gi.repository import Gio, GLib, GObject, Ipc
 
-PATIENCE = 8      # seconds: longer than any answer takes, shorter than the deadline of the program
+PATIENCE = 20      # seconds: longer than any answer takes, shorter than the deadline of the program
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peer.py')
 
 # An exception in a handler is logged; here that would only be noise, and assertLogs() sees it all the same.
