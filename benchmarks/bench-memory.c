@@ -44,12 +44,13 @@ static gboolean
 run_one (const BenchPeer *peer, const BenchWorkload *workload, int cpu, guint64 n_messages, GError **error)
 {
   g_autoptr (BenchRun) run = bench_run_new (peer, workload, cpu, error);
+  guint64 total = workload->kind == BENCH_BROADCAST ? n_messages * workload->clients : n_messages; /* deliveries */
   guint64 server[2], client[2];
 
-  if (run == NULL || !wait_for_count (run, n_messages / 10, error))
+  if (run == NULL || !wait_for_count (run, total / 10, error))
     return FALSE;
   bench_run_get_memory (run, &server[0], &client[0]);
-  if (!wait_for_count (run, n_messages + n_messages / 10, error))
+  if (!wait_for_count (run, total, error))
     return FALSE;
   bench_run_get_memory (run, &server[1], &client[1]);
 

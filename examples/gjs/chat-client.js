@@ -15,6 +15,7 @@ import System from 'system';
 Gio._promisify(Gio.DataInputStream.prototype, 'read_line_async', 'read_line_finish_utf8');
 
 async function sayLines(client, cancellable) {
+    const input = new Gio.DataInputStream({base_stream: Gio.UnixInputStream.new(0, false)});
 
     for (;;) {
         const [line] = await input.read_line_async(GLib.PRIORITY_DEFAULT, cancellable);

@@ -22,15 +22,15 @@ SYNC = GObject.BindingFlags.SYNC_CREATE
 
 
 def bound_label(source, name, text):
-    label = Gtk.Label(xalign=0, hexpand=True)
+    label = Gtk.Label(xalign=0, width_chars=13)
     source.bind_property(name, label, 'label', SYNC, lambda binding, value: text % value)
     return label
 
 
 class Window(Gtk.ApplicationWindow):
     def __init__(self, server, **properties):
-        super().__init__(title=server.address, default_width=480, default_height=320, **properties)
-        self.summary = bound_label(server, 'n-clients', '%d clients')
+        super().__init__(title=server.address, default_width=600, default_height=320, **properties)
+        self.summary = bound_label(server, 'n-clients', 'clients: %d')
         self.list = Gtk.ListBox(selection_mode=Gtk.SelectionMode.NONE, vexpand=True)
         self.list.set_placeholder(Gtk.Label(label='Nobody is connected'))
         self.list.bind_model(server.connections, self.make_row)
@@ -42,7 +42,7 @@ class Window(Gtk.ApplicationWindow):
         self.set_child(box)
 
     def make_row(self, connection):
-        row = Gtk.Box(spacing=24)
+        row = Gtk.Box(spacing=12)
         row.append(bound_label(connection, 'id', 'client %d'))
         row.append(bound_label(connection, 'messages-received', '%d received'))
         row.append(bound_label(connection, 'messages-sent', '%d sent'))

@@ -232,30 +232,28 @@ class _ContextSelector(selectors.EpollSelector):
 
 
 if gi.version_info >= (3, 50):
-    from gi.events import GLibEventLoop
-
-    @_export
-    class EventLoop(GLibEventLoop):
-        """An asyncio event loop on a GLib main context."""
-
-        def __init__(self, context=None):
-            super().__init__(context or GLib.MainContext.default())
+    from gi.events import GLibEventLoop as _ContextLoop
 else:
-    @_export
-    class EventLoop(asyncio.SelectorEventLoop):
-        """An asyncio event loop on a GLib main context."""
+    class _ContextLoop(asyncio.SelectorEventLoop):
+        def __init__(self, context):
+            super().__init__(_ContextSelector(context))
 
-        def __init__(self, context=None):
-            self._context = context or GLib.MainContext.default()
-            super().__init__(_ContextSelector(self._context))
 
-        def run_forever(self):
-            # What is started by a coroutine completes in this loop, in whatever thread it runs.
-            self._context.push_thread_default()
-            try:
-                super().run_forever()
-            finally:
-                self._context.pop_thread_default()
+@_export
+class EventLoop(_ContextLoop):
+    """An asyncio event loop on a GLib main context: the default one if none is given."""
+
+    def __init__(self, context=None):
+        self._ipc_context = context or GLib.MainContext.default()
+        super().__init__(self._ipc_context)
+
+    def run_forever(self):
+        # What is started by a coroutine completes in this loop, in whatever thread it runs.
+        self._ipc_context.push_thread_default()
+        try:
+            super().run_forever()
+        finally:
+            self._ipc_context.pop_thread_default()
 
 
 @_export

@@ -61,8 +61,12 @@ static GHashTable *hubs;        /* GMainContext → IpcHub (owned source); under
 static void
 run_flushes (IpcHub *hub)
 {
+  guint n;
+
+  /* Other threads may queue as fast as this one writes: what comes now has its turn in prepare(). */
   g_mutex_lock (&hub->lock);
-  while (hub->flush.head != NULL)
+  n = hub->flush.length;
+  while (n-- > 0 && hub->flush.head != NULL)
     {
       IpcHubWatch *watch = hub->flush.head->data;
       GObject *owner = g_object_ref (watch->owner);

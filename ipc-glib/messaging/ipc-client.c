@@ -108,6 +108,35 @@ notify_state (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Somebody is to be told of what happens. A program that only blocks has no main loop to tell it in. */
+static gboolean
+has_handlers (IpcClient *self)
+{
+  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, g_signal_lookup ("notify", G_TYPE_OBJECT), 0, NULL, NULL, NULL) != 0 ||
+         g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[SIGNAL_CLOSED], 0, NULL, NULL, NULL) != 0;
+}
+
+static void
+notify_state_later (IpcClient *self)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "[ipc-glib] client state");
+  g_source_set_callback (source, notify_state, g_object_ref (self), g_object_unref);
+  g_source_attach (source, PRIVATE (self)->context);
+}
+
+static void
+tell_state (IpcClient *self)
+{
+  if (!has_handlers (self))
+    return;
+  if (g_main_context_is_owner (PRIVATE (self)->context))
+    notify_state (self);
+  else
+    notify_state_later (self);
+}
+
 /* Takes a reference to CONNECTION (nullable). Notifies in the client's context: at once if that is this one. */
 static void
 set_state (IpcClient *self, IpcClientState state, IpcConnection *connection)
@@ -123,18 +152,8 @@ set_state (IpcClient *self, IpcClientState state, IpcConnection *connection)
   priv->connection = connection != NULL ? g_object_ref (connection) : NULL;
   g_mutex_unlock (&priv->lock);
   g_clear_object (&before);
-  if (!changed)
-    return;
-  if (g_main_context_is_owner (priv->context))
-    notify_state (self);
-  else
-    {
-      g_autoptr (GSource) source = g_idle_source_new ();
-
-      g_source_set_static_name (source, "[ipc-glib] client state");
-      g_source_set_callback (source, notify_state, g_object_ref (self), g_object_unref);
-      g_source_attach (source, priv->context);
-    }
+  if (changed)
+    tell_state (self);
 }
 
 IpcHandlerTable *
@@ -188,6 +207,9 @@ finish_opening (IpcClient *self, GError *error)
       g_clear_error (&error);
       return;
     }
+  /* What would cancel it holds the task, and so the client. */
+  if (g_task_get_task_data (task) != NULL)
+    g_source_destroy (g_task_get_task_data (task));
   if (error != NULL)
     {
       set_state (self, IPC_CLIENT_STATE_CLOSED, NULL);
@@ -200,7 +222,12 @@ finish_opening (IpcClient *self, GError *error)
 static void
 server_appeared (const char *name, gboolean gone, gpointer user_data)
 {
-  try_to_open (user_data);
+  IpcClient *self = user_data;
+
+  /* Nothing more would come from it; the next attempt looks for the directory anew. */
+  if (gone)
+    g_clear_pointer (&PRIVATE (self)->watch, ipc_directory_watch_free);
+  try_to_open (self);
 }
 
 static gboolean
@@ -281,7 +308,8 @@ connection_closed (gpointer owner, IpcConnection *connection, const GError *erro
       return;
     }
   set_state (self, IPC_CLIENT_STATE_CLOSED, NULL);
-  g_signal_emit (self, signals[SIGNAL_CLOSED], 0, error);
+  if (connection->was_opened)
+    g_signal_emit (self, signals[SIGNAL_CLOSED], 0, error);
 }
 
 static gboolean
@@ -442,6 +470,8 @@ ipc_client_open_async (IpcClient *self, GCancellable *cancellable, GAsyncReadyCa
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_client_open_async);
   if (g_task_return_error_if_cancelled (task))
     return;
+  /* Cancelling closes what is being opened; once it is open it is too late. */
+  g_task_set_check_cancellable (task, FALSE);
   if (!begin_opening (self, &error))
     {
       g_task_return_error (task, error);
@@ -477,8 +507,9 @@ ipc_client_open_finish (IpcClient *self, GAsyncResult *result, GError **error)
 /* ---- opening in the calling thread ---- */
 
 static void
-ignore_event (const char *name, gboolean gone, gpointer user_data)
+note_event (const char *name, gboolean gone, gpointer watch_is_over)
 {
+  *(gboolean *) watch_is_over |= gone;
 }
 
 static gboolean
@@ -503,21 +534,24 @@ reach_sync (IpcClient *self, GCancellable *cancellable, GError **error)
   IpcClientPrivate *priv = PRIVATE (self);
   g_autoptr (GMainContext) nowhere = NULL;
   IpcDirectoryWatch *watch = NULL;
+  gboolean watch_is_over = FALSE;
   IpcConnection *connection;
 
+  /* Attached to a context that nobody runs: this thread polls it. */
   if (priv->wait_for_server)
-    {
-      /* Attached to a context that nobody runs: this thread polls it. */
-      nowhere = g_main_context_new ();
-      watch = IPC_CLIENT_GET_CLASS (self)->watch (self, nowhere, ignore_event, NULL, error);
-      if (watch == NULL)
-        return NULL;
-    }
+    nowhere = g_main_context_new ();
   for (;;)
     {
       g_autoptr (GError) reason = NULL;
       gboolean busy;
 
+      if (watch_is_over)
+        g_clear_pointer (&watch, ipc_directory_watch_free);
+      watch_is_over = FALSE;
+      if (nowhere != NULL && watch == NULL)
+        watch = IPC_CLIENT_GET_CLASS (self)->watch (self, nowhere, note_event, &watch_is_over, error);
+      if (nowhere != NULL && watch == NULL)
+        return NULL;
       connection = reach (self, &reason);
       busy = g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_BUSY);
       if (connection == NULL && (busy || may_wait (self, reason)))
@@ -568,6 +602,7 @@ open_connection_sync (IpcClient *self, IpcConnection *connection, GCancellable *
 gboolean
 ipc_client_open (IpcClient *self, GCancellable *cancellable, GError **error)
 {
+  IpcClientPrivate *priv = PRIVATE (self);
   g_autoptr (IpcConnection) connection = NULL;
 
   g_return_val_if_fail (IPC_IS_CLIENT (self), FALSE);
@@ -578,7 +613,12 @@ ipc_client_open (IpcClient *self, GCancellable *cancellable, GError **error)
   connection = reach_sync (self, cancellable, error);
   if (connection != NULL && open_connection_sync (self, connection, cancellable, error))
     {
-      set_state (self, IPC_CLIENT_STATE_OPEN, connection);
+      /* If it is closed by now, whoever runs the main loop says so. */
+      g_mutex_lock (&priv->lock);
+      if (priv->connection == connection)
+        priv->state = IPC_CLIENT_STATE_OPEN;
+      g_mutex_unlock (&priv->lock);
+      tell_state (self);
       return TRUE;
     }
   if (connection != NULL)
@@ -614,7 +654,14 @@ ipc_client_close (IpcClient *self)
   if (priv->connection != NULL)
     connection = g_object_ref (priv->connection);
   g_mutex_unlock (&priv->lock);
-  if (connection != NULL)
+  if (connection != NULL && priv->opening == NULL && !has_handlers (self))
+    {
+      /* With nobody to be told there need not be a main loop. */
+      ipc_connection_set_owner (connection, NULL, &owner_funcs);
+      ipc_connection_close (connection);
+      set_state (self, IPC_CLIENT_STATE_CLOSED, NULL);
+    }
+  else if (connection != NULL)
     ipc_connection_close (connection);
   else if (priv->opening != NULL)
     finish_opening (self, g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "client of \"%s\": closed while opening", priv->address));
@@ -818,7 +865,7 @@ install_properties (GObjectClass *object_class)
   /**
    * IpcClient:request-timeout:
    *
-   * The default timeout of requests, in milliseconds; -1 is for ever. For the next time it is opened.
+   * The default timeout of requests, in milliseconds; -1 is for ever.
    *
    * Since: 0.1
    */
@@ -1145,11 +1192,16 @@ ipc_client_get_request_timeout (IpcClient *self)
 void
 ipc_client_set_request_timeout (IpcClient *self, gint request_timeout)
 {
+  g_autoptr (IpcConnection) connection = NULL;
+
   g_return_if_fail (IPC_IS_CLIENT (self));
 
   request_timeout = MAX (request_timeout, -1);
   if (PRIVATE (self)->limits.request_timeout == request_timeout)
     return;
   PRIVATE (self)->limits.request_timeout = request_timeout;
+  connection = ipc_client_ref_connection (self, NULL);
+  if (connection != NULL)
+    ipc_connection_set_request_timeout (connection, request_timeout);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REQUEST_TIMEOUT]);
 }

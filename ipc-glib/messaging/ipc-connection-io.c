@@ -17,6 +17,8 @@
 #define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
 #define STATISTICS_INTERVAL_US 100000
 #define IOV_MAX_PIECES 32
+#define HELD_HIGH 1024u         /* requests that wait for an answer */
+#define HELD_LOW 512u
 #define EAGER_FLUSH 65536u      /* a queue that long is written at once, while it is in the cache */
 
 /* ---- writing ---- */
@@ -34,42 +36,72 @@ ipc_connection_update_events_locked (IpcConnection *self)
     ipc_hub_modify (&self->watch, events);
 }
 
-static void
-update_pressure_locked (IpcConnection *self)
+/* A server reads nothing more from a peer that does not take its replies, or that asks more than is answered. A
+ * client goes on reading, so that two sides with much to say cannot wait for each other for ever. */
+static gboolean
+must_pause_locked (IpcConnection *self)
 {
-  gboolean paused = self->read_paused;
-
-  if (self->outbox.queued >= self->limits.max_queued_bytes)
-    paused = TRUE;
-  else if (self->outbox.queued <= self->limits.max_queued_bytes / 2)
-    {
-      paused = FALSE;
-      if (self->is_congested)
-        {
-          self->is_congested = FALSE;
-          self->drained_pending = TRUE;
-          ipc_hub_attend (&self->watch);
-        }
-    }
-  if (!g_queue_is_empty (&self->waiters) && self->watch.hub != NULL)
-    ipc_hub_attend (&self->watch);
-  if (paused != self->read_paused)
-    {
-      self->read_paused = paused;
-      ipc_connection_update_events_locked (self);
-    }
+  if (!self->is_server_side)
+    return FALSE;
+  if (self->outbox.queued >= self->limits.max_queued_bytes || g_hash_table_size (self->held) >= HELD_HIGH)
+    return TRUE;
+  if (self->outbox.queued <= self->limits.max_queued_bytes / 2 && g_hash_table_size (self->held) <= HELD_LOW)
+    return FALSE;
+  return self->read_paused;
 }
 
 void
-ipc_connection_flush_locked (IpcConnection *self)
+ipc_connection_update_pressure_locked (IpcConnection *self)
+{
+  gboolean paused = must_pause_locked (self);
+
+  if (self->is_congested && self->outbox.queued <= self->limits.max_queued_bytes / 2)
+    {
+      self->is_congested = FALSE;
+      self->drained_pending = TRUE;
+      ipc_hub_attend (&self->watch);
+    }
+  if (paused == self->read_paused)
+    return;
+  self->read_paused = paused;
+  ipc_connection_update_events_locked (self);
+  if (!paused)
+    ipc_hub_attend (&self->watch);      /* for what is in the inbox already */
+}
+
+static void
+fail_writing_locked (IpcConnection *self)
+{
+  if (!self->write_failed)
+    {
+      /* What the peer has sent is still to be read, and so is the end of it. */
+      self->write_failed = TRUE;
+      if (self->total_out_at_end == 0)
+        self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
+      ipc_hub_attend (&self->watch);
+    }
+  ipc_outbox_clear (&self->outbox);
+  self->write_blocked = FALSE;
+  ipc_connection_update_pressure_locked (self);
+  ipc_connection_update_events_locked (self);
+}
+
+/* After something was written, for those who wait for that. */
+static void
+note_progress_locked (IpcConnection *self)
+{
+  ipc_connection_update_pressure_locked (self);
+  if (!g_queue_is_empty (&self->waiters))
+    ipc_hub_attend (&self->watch);
+  ipc_connection_wake_followers_locked (self);
+}
+
+/* Whether all was written. */
+static gboolean
+write_locked (IpcConnection *self, gboolean *progress)
 {
   struct iovec iov[IOV_MAX_PIECES];
 
-  if (self->fd < 0 || self->write_failed)
-    {
-      ipc_outbox_clear (&self->outbox);
-      return;
-    }
   while (self->outbox.queued > 0)
     {
       int n = ipc_outbox_get_iovec (&self->outbox, iov, IOV_MAX_PIECES);
@@ -77,36 +109,39 @@ ipc_connection_flush_locked (IpcConnection *self)
 
       if (written < 0 && errno == EINTR)
         continue;
-      if (written < 0 && errno != EAGAIN)
-        {
-          /* What the peer has sent is still to be read, and so is the end of it. */
-          self->write_failed = TRUE;
-          self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
-          ipc_outbox_clear (&self->outbox);
-          if (self->watch.hub != NULL)
-            ipc_hub_attend (&self->watch);
-          break;
-        }
+      if (written < 0 && errno == EAGAIN)
+        return FALSE;
       if (written < 0)
         {
-          if (!self->write_blocked)
-            {
-              self->write_blocked = TRUE;
-              ipc_connection_update_events_locked (self);
-            }
-          update_pressure_locked (self);
-          return;
+          fail_writing_locked (self);
+          break;
         }
       ipc_outbox_written (&self->outbox, (gsize) written);
+      *progress = TRUE;
     }
-  if (self->write_blocked)
+  return TRUE;
+}
+
+void
+ipc_connection_flush_locked (IpcConnection *self)
+{
+  gboolean progress = FALSE;
+  gboolean blocked;
+
+  if (self->fd < 0 || self->write_failed)
     {
-      self->write_blocked = FALSE;
+      fail_writing_locked (self);
+      return;
+    }
+  blocked = !write_locked (self, &progress);
+  if (blocked != self->write_blocked)
+    {
+      self->write_blocked = blocked;
       ipc_connection_update_events_locked (self);
     }
-  update_pressure_locked (self);
-  ipc_connection_wake_followers_locked (self);
-  if ((self->state == IPC_CONNECTION_CLOSING || self->eof || self->said_goodbye) && self->watch.hub != NULL)
+  if (progress || self->write_failed)
+    note_progress_locked (self);
+  if (!blocked && (self->state == IPC_CONNECTION_CLOSING || self->eof || self->said_goodbye))
     ipc_hub_attend (&self->watch);
 }
 
@@ -120,7 +155,7 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
   else if (!self->watch.in_flush && !self->write_blocked)
     ipc_hub_queue_flush (&self->watch);
   if (self->outbox.queued >= self->limits.max_queued_bytes)
-    update_pressure_locked (self);
+    ipc_connection_update_pressure_locked (self);
 }
 
 /* ---- the read turn ---- */
@@ -245,8 +280,15 @@ end_of_input (IpcConnection *self, int read_errno)
 static void
 handle_end_of_input (IpcConnection *self, int read_errno)
 {
-  GError *error = end_of_input (self, read_errno);
+  GError *error;
 
+  if (self->quiet && !g_queue_is_empty (&self->deferred))
+    {
+      /* The hub dispatches those, and meets the end itself. */
+      self->input_over = TRUE;
+      return;
+    }
+  error = end_of_input (self, read_errno);
   if (error != NULL && self->wire_format == IPC_WIRE_FORMAT_JSON)
     {
       ipc_connection_drop (self, error);
@@ -318,6 +360,12 @@ pop_deferred (IpcConnection *self)
   return frame;
 }
 
+gboolean
+ipc_connection_has_put_aside_enough (IpcConnection *self)
+{
+  return self->deferred_bytes > (gsize) self->limits.max_queued_bytes + self->limits.max_message_size;
+}
+
 /* Handles up to *LEFT frames that are there: first those that a synchronous call left aside. */
 static IpcStep
 run_steps (IpcConnection *self, gboolean defer, guint *left)
@@ -332,7 +380,7 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
         ipc_binary_dispatch_deferred (self, frame);
       (*left)--;
     }
-  while (*left > 0 && !self->read_paused && outcome == IPC_STEP_DONE)
+  while (*left > 0 && !self->read_paused && outcome == IPC_STEP_DONE && !(defer && ipc_connection_has_put_aside_enough (self)))
     {
       outcome = step (self, defer);
       if (!defer)
@@ -354,7 +402,7 @@ run_turn (IpcConnection *self, gboolean defer)
           self->readable = FALSE;
           return FALSE;
         }
-      if (left == 0 || self->read_paused || !self->readable || self->eof)
+      if (left == 0 || self->read_paused || !self->readable || self->eof || (defer && ipc_connection_has_put_aside_enough (self)))
         break;
       if (!defer && reads_left-- == 0)
         break;
@@ -414,10 +462,7 @@ connection_io (IpcHubWatch *watch, guint events)
       else if (self->read_paused && (events & (EPOLLHUP | EPOLLERR)) != 0)
         {
           g_mutex_lock (&self->lock);
-          /* It takes nothing more; what it sent before it went is still handled. */
-          self->write_failed = TRUE;
-          self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
-          ipc_connection_flush_locked (self);
+          fail_writing_locked (self);
           g_mutex_unlock (&self->lock);
         }
     }
@@ -620,6 +665,19 @@ notify_closed (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* A program that only blocks has no main loop; what waits for one would pile up. */
+static gboolean
+somebody_listens (IpcConnection *self)
+{
+  g_autoptr (GObject) owner = g_weak_ref_get (&self->owner);
+  gboolean somebody;
+
+  g_mutex_lock (&self->lock);
+  somebody = owner != NULL || !g_queue_is_empty (&self->waiters) || g_hash_table_size (self->calls) > 0;
+  g_mutex_unlock (&self->lock);
+  return somebody || ipc_connection_has_observers (self);
+}
+
 static void
 notify_closed_later (IpcConnection *self)
 {
@@ -656,10 +714,7 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
   if (self->fd >= 0 && self->generation == ipc_fork_generation ())
     shutdown (self->fd, SHUT_RDWR);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
-  g_mutex_unlock (&self->lock);
-
   ipc_hub_remove (&self->watch);
-  g_mutex_lock (&self->lock);
   if (self->reader == NULL)
     close_fd_locked (self);
   ipc_connection_wake_followers_locked (self);
@@ -669,7 +724,7 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
     return;
   if (in_context && !self->quiet)
     notify_closed (self);
-  else
+  else if (somebody_listens (self))
     notify_closed_later (self);
 }
 

@@ -108,6 +108,7 @@ struct _IpcConnection
   gboolean got_preamble;
   gboolean got_hello;
   gboolean eof;                 /* the peer will send nothing more */
+  gboolean input_over;          /* a synchronous call met the end; what it put aside comes first */
   guint64 last_request_serial;  /* of the peer */
   IpcJsonValidator *validator;  /* (nullable) (owned) */
   gsize validated;              /* bytes of the object at the front that it has seen */
@@ -133,6 +134,7 @@ struct _IpcConnection
   GHashTable *calls;            /* (mutex lock) (element-type guint64 IpcCall) */
   guint64 last_serial;          /* (mutex lock) */
   guint n_cancelled;            /* (mutex lock) calls whose cancellable fired */
+  guint n_given_up;             /* (mutex lock) calls that nobody waits for, kept to know their answer */
   gint64 calls_due;             /* (mutex lock) earliest deadline that the hub knows of */
 
   /* requests received that somebody keeps unanswered */
@@ -169,6 +171,7 @@ void     ipc_connection_set_up          (IpcConnection *self, int fd, gboolean i
                                          const IpcConnectionLimits *limits);
 /* Before it is started. */
 void     ipc_connection_set_context     (IpcConnection *self, GMainContext *context);
+void     ipc_connection_set_request_timeout (IpcConnection *self, gint request_timeout);
 void     ipc_connection_set_owner       (IpcConnection *self, gpointer owner, const IpcConnectionOwnerFuncs *funcs);
 void     ipc_connection_emit_message    (IpcConnection *self, IpcMessage *message, gboolean *taken);
 void     ipc_connection_emit_closed     (IpcConnection *self, const GError *error);
@@ -193,9 +196,12 @@ gboolean ipc_connection_start           (IpcConnection *self, GError **error);
 void     ipc_connection_opened          (IpcConnection *self);
 /* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
 gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
+/* A synchronous call puts only so much aside for the main loop. */
+gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
 void     ipc_connection_flush_locked    (IpcConnection *self);
 void     ipc_connection_schedule_flush_locked (IpcConnection *self);
 void     ipc_connection_update_events_locked (IpcConnection *self);
+void     ipc_connection_update_pressure_locked (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
 /* Tells the peer why, if that is possible, and ends it. */

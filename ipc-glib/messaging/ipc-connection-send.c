@@ -45,7 +45,7 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
 
   if (!ipc_connection_check_size_locked (self, message, error))
     return FALSE;
-  if (self->outbox.queued > 0 && self->outbox.queued + length > self->limits.max_queued_bytes)
+  if (self->outbox.queued > 0 && self->outbox.queued + length > self->limits.max_queued_bytes && !self->write_blocked)
     ipc_connection_flush_locked (self);
   if (self->outbox.queued == 0 || self->outbox.queued + length <= self->limits.max_queued_bytes)
     return TRUE;
@@ -365,7 +365,9 @@ ipc_connection_flush_finish (IpcConnection *self, GAsyncResult *result, GError *
 static gboolean
 is_written (IpcConnection *self, gpointer data)
 {
-  return !self->write_failed && self->state < IPC_CONNECTION_CLOSED && ipc_outbox_total_out (&self->outbox) >= *(guint64 *) data;
+  if (self->write_failed || self->state == IPC_CONNECTION_CLOSED)
+    return self->total_out_at_end >= *(guint64 *) data;
+  return ipc_outbox_total_out (&self->outbox) >= *(guint64 *) data;
 }
 
 /**
@@ -387,7 +389,7 @@ ipc_connection_flush (IpcConnection *self, GCancellable *cancellable, GError **e
 
   g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
 
-  if (!ipc_error_check_fork (self->generation, self->peer_name, error))
+  if (!ipc_connection_check_may_block (self, error))
     return FALSE;
   g_mutex_lock (&self->lock);
   if (!ipc_connection_check_open_locked (self, error))

@@ -14,6 +14,8 @@
 #include "core/ipc-fork.h"
 #include "messaging/ipc-connection-private.h"
 
+#define RETRY_US 20000
+
 typedef struct
 {
   GCancellable *cancellable;    /* (nullable) */
@@ -29,9 +31,18 @@ ipc_connection_wake_followers_locked (IpcConnection *self)
     g_cond_broadcast (&self->changed);
 }
 
+/* Whoever has the turn does not know of what was queued since it began to poll. */
 static void
 follow_locked (IpcConnection *self, gint64 deadline)
 {
+  if (self->outbox.queued > 0 && !self->write_blocked)
+    ipc_connection_flush_locked (self);
+  if (self->outbox.queued > 0)
+    {
+      gint64 soon = g_get_monotonic_time () + RETRY_US;
+
+      deadline = deadline == 0 ? soon : MIN (deadline, soon);
+    }
   self->n_followers++;
   if (deadline != 0)
     g_cond_wait_until (&self->changed, &self->lock, deadline);
@@ -71,12 +82,19 @@ interruption_end (Interruption *self)
     g_cancellable_release_fd (self->cancellable);
 }
 
+/* Objects of JSON are all the application's business; and there are times when nothing is read. */
+static gboolean
+can_read (IpcConnection *self)
+{
+  return self->wire_format != IPC_WIRE_FORMAT_JSON && !self->read_paused && self->state < IPC_CONNECTION_CLOSING;
+}
+
 /* With the turn, without the lock. */
 static void
 poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interruption *interruption)
 {
   struct pollfd fds[2] = {
-    { .fd = self->fd, .events = (short) (POLLIN | (want_out ? POLLOUT : 0)) },
+    { .fd = self->fd, .events = (short) ((can_read (self) ? POLLIN : 0) | (want_out ? POLLOUT : 0)) },
     { .fd = interruption->cancel_fd.fd, .events = POLLIN },
   };
 
@@ -106,11 +124,22 @@ check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline
         g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the connection is closed", self->peer_name);
       return FALSE;
     }
+  if (self->input_over)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the peer closed the connection", self->peer_name);
+      return FALSE;
+    }
+  if (ipc_connection_has_put_aside_enough (self))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes of other messages wait for the main loop", self->peer_name,
+                   self->deferred_bytes);
+      return FALSE;
+    }
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (deadline != 0 && g_get_monotonic_time () >= deadline)
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s within %" G_GINT64_FORMAT " ms", self->peer_name, what,
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s within the timeout of %" G_GINT64_FORMAT " ms", self->peer_name, what,
                    (deadline - started + 500) / 1000);
       return FALSE;
     }
@@ -148,7 +177,7 @@ ipc_connection_wait (IpcConnection *self, IpcWaitFunc done, gpointer data, gint6
   g_mutex_lock (&self->lock);
   while (!(success = done (self, data)) && check_still_waiting_locked (self, started, deadline, what, cancellable, error))
     {
-      if (ipc_connection_take_read_turn_locked (self))
+      if (self->wire_format != IPC_WIRE_FORMAT_JSON && ipc_connection_take_read_turn_locked (self))
         {
           turn_locked (self, done, data, deadline, &interruption);
           ipc_connection_give_read_turn_locked (self);

@@ -127,6 +127,13 @@ ipc_message_signal_new (GType type, gboolean with_connection)
   return id;
 }
 
+/* Somebody who listens, with any detail or none; g_signal_has_handler_pending() is only about one detail. */
+static gboolean
+has_handler (gpointer instance, guint signal_id)
+{
+  return g_signal_handler_find (instance, G_SIGNAL_MATCH_ID, signal_id, 0, NULL, NULL, NULL) != 0;
+}
+
 /* Somebody who listens whatever the detail. */
 static gboolean
 has_plain_handler (gpointer instance, guint signal_id)
@@ -139,7 +146,7 @@ ipc_emit_message_received (gpointer instance, guint signal_id, IpcConnection *co
 {
   GQuark detail;
 
-  if (!g_signal_has_handler_pending (instance, signal_id, 0, TRUE))
+  if (!has_handler (instance, signal_id))
     return FALSE;
   /* Only what somebody connected to is a quark: a peer must not make new ones. */
   detail = g_quark_try_string (message->type);
@@ -186,7 +193,7 @@ ipc_connection_emit_drained (IpcConnection *self)
 gboolean
 ipc_connection_has_observers (IpcConnection *self)
 {
-  return g_signal_has_handler_pending (self, notify_signal, 0, TRUE);
+  return has_handler (self, notify_signal) || has_handler (self, signals[SIGNAL_CLOSED]);
 }
 
 void
@@ -217,6 +224,14 @@ ipc_connection_set_context (IpcConnection *self, GMainContext *context)
   g_main_context_ref (context);
   g_main_context_unref (self->context);
   self->context = context;
+}
+
+void
+ipc_connection_set_request_timeout (IpcConnection *self, gint request_timeout)
+{
+  g_mutex_lock (&self->lock);
+  self->limits.request_timeout = request_timeout;
+  g_mutex_unlock (&self->lock);
 }
 
 void

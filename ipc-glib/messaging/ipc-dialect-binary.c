@@ -416,7 +416,7 @@ may_handle_now (IpcConnection *self, const IpcFrame *frame)
     case IPC_FRAME_REPLY:
       return ipc_request_is_sync (self, frame->reply_serial);
     case IPC_FRAME_ERROR:
-      return frame->reply_serial == 0 || ipc_request_is_sync (self, frame->reply_serial);
+      return frame->reply_serial == 0 ? g_queue_is_empty (&self->deferred) : ipc_request_is_sync (self, frame->reply_serial);
     case IPC_FRAME_EVENT:
     case IPC_FRAME_REQUEST:
     case IPC_FRAME_CANCEL:

@@ -414,7 +414,8 @@ handle_object (IpcConnection *self, JsonObject *object)
 
   if (!fill_received (&received, object, &error))
     {
-      send_error (self, received.reply_to == NULL ? received.id : NULL, error);
+      if (!json_object_has_member (object, "reply_to"))
+        send_error (self, received.id, error);
       received_clear (&received);
       return;
     }

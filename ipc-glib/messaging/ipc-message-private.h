@@ -84,6 +84,8 @@ gboolean         ipc_payload_check       (IpcPayloadFormat format, const guint8 
 /* Whether headers that came over the wire are an a{ss} in normal form with distinct keys. */
 gboolean         ipc_headers_check       (const guint8 *headers, gsize size, GError **error);
 
+/* The `v` that a payload is, wherever its bytes lie: (transfer full). */
+GVariant        *ipc_variant_from_bytes  (GBytes *bytes, gboolean trusted);
 /* The value in the other of host and wire byte order: (transfer full). */
 GVariant        *ipc_variant_swap        (GVariant *value);
 /* The document as text; valid JSON but for numbers that JSON has not (infinity). */

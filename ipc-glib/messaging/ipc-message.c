@@ -71,7 +71,7 @@ message_new (const char *type, IpcPayloadFormat format, GBytes *bytes)
 
   memset (self, 0, sizeof *self);
   self->ref_count = 1;
-  self->format = (guint8) format;
+  self->format = (guint8) MIN ((guint) format, 255);
   set_type (self, (char *) (self + 1), type, length);
   self->timestamp = g_get_real_time ();
   if (bytes != NULL)
@@ -209,6 +209,19 @@ ipc_message_new_json (const char *message_type, JsonNode *json)
   return self;
 }
 
+/* The first thing that is wrong is the one to report. */
+static void G_GNUC_PRINTF (2, 3)
+note_defect (char **defect, const char *format, ...)
+{
+  va_list args;
+
+  if (*defect != NULL)
+    return;
+  va_start (args, format);
+  *defect = g_strdup_vprintf (format, args);
+  va_end (args);
+}
+
 static GBytes *
 headers_to_bytes (const char * const *headers, char **defect)
 {
@@ -221,13 +234,13 @@ headers_to_bytes (const char * const *headers, char **defect)
     {
       if (!g_utf8_validate (headers[i], -1, NULL) || !g_utf8_validate (headers[i + 1], -1, NULL))
         {
-          *defect = g_strdup_printf ("header %" G_GSIZE_FORMAT " is not UTF-8", i / 2);
+          note_defect (defect, "header %" G_GSIZE_FORMAT " is not UTF-8", i / 2);
           continue;
         }
       g_variant_builder_add (&builder, "{ss}", headers[i], headers[i + 1]);
     }
   if (headers[i] != NULL)
-    *defect = g_strdup_printf ("%" G_GSIZE_FORMAT " strings are not pairs of header and value", i + 1);
+    note_defect (defect, "%" G_GSIZE_FORMAT " strings are not pairs of header and value", i + 1);
   variant = g_variant_ref_sink (g_variant_builder_end (&builder));
   return g_variant_get_data_as_bytes (variant);
 }
@@ -253,7 +266,7 @@ ipc_message_new_full (const char *message_type, IpcPayloadFormat format, GBytes 
   IpcMessage *self = message_new (message_type, format, payload != NULL ? g_bytes_ref (payload) : NULL);
 
   if ((guint) format > IPC_PAYLOAD_FORMAT_VARIANT)
-    self->defect = g_strdup_printf ("payload format %d: allowed are 0 to 3", (int) format);
+    note_defect (&self->defect, "payload format %d: allowed are 0 to 3", (int) format);
   if (headers != NULL && headers[0] != NULL)
     {
       self->backing = headers_to_bytes (headers, &self->defect);
@@ -630,7 +643,7 @@ ipc_message_get_variant (IpcMessage *self)
   variant = g_atomic_pointer_get (place);
   if (variant != NULL)
     return variant;
-  wire = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, ipc_message_get_payload (self), TRUE));
+  wire = ipc_variant_from_bytes (ipc_message_get_payload (self), TRUE);
   value = g_variant_get_variant (wire);
   return publish (place, ipc_variant_swap (value), (GDestroyNotify) g_variant_unref);
 }

@@ -21,7 +21,11 @@ type_depth (const GVariantType *type)
   if (g_variant_type_equal (type, G_VARIANT_TYPE_VARIANT))
     return 1;
   for (const GVariantType *item = g_variant_type_first (type); item != NULL; item = g_variant_type_next (item))
-    deepest = MAX (deepest, type_depth (item));
+    {
+      guint depth = type_depth (item);  /* once: MAX() would ask twice, at each level */
+
+      deepest = MAX (deepest, depth);
+    }
   return 1 + deepest;
 }
 
@@ -56,11 +60,25 @@ depth_is_within (GVariant *value, guint left)
   return TRUE;
 }
 
+/* GLib copies what is not aligned, except up to 7 bytes, which it takes as they lie; it then aborts where it comes
+ * to a child that has to be aligned. */
+GVariant *
+ipc_variant_from_bytes (GBytes *bytes, gboolean trusted)
+{
+  g_autoptr (GBytes) aligned = NULL;
+  gsize size;
+  gconstpointer data = g_bytes_get_data (bytes, &size);
+
+  if (size > 0 && size < 8 && (GPOINTER_TO_SIZE (data) & 7) != 0)
+    bytes = aligned = g_bytes_new (data, size);
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, trusted));
+}
+
 static gboolean
 check_variant (const guint8 *payload, gsize size, GError **error)
 {
   g_autoptr (GBytes) bytes = g_bytes_new_static (payload, size);
-  g_autoptr (GVariant) variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr (GVariant) variant = ipc_variant_from_bytes (bytes, FALSE);
 
   if (size == 0 || !g_variant_is_normal_form (variant))
     {
@@ -186,13 +204,26 @@ repair_exponents (char *text)
   *to = '\0';
 }
 
+/* It also writes U+001F as it is, which can only be in a string. */
+static char *
+escape_unit_separators (char *text)
+{
+  g_auto (GStrv) parts = NULL;
+
+  if (strchr (text, 0x1f) == NULL)
+    return text;
+  parts = g_strsplit (text, "\x1f", -1);
+  g_free (text);
+  return g_strjoinv ("\\u001f", parts);
+}
+
 char *
 ipc_json_to_text (JsonNode *node)
 {
   char *text = json_to_string (node, FALSE);
 
   repair_exponents (text);
-  return text;
+  return escape_unit_separators (text);
 }
 
 char *
@@ -200,7 +231,8 @@ ipc_json_from_variant (GVariant *variant)
 {
   char *text = json_gvariant_serialize_data (variant, NULL);
 
-  if (text != NULL)
-    repair_exponents (text);
-  return text;
+  if (text == NULL)
+    return NULL;
+  repair_exponents (text);
+  return escape_unit_separators (text);
 }

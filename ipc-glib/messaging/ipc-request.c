@@ -8,7 +8,11 @@
  * leaves its serial in the table, so that the late answer is known and discarded.
  */
 #include "base/ipc-task-private.h"
+#include "core/ipc-fork.h"
 #include "messaging/ipc-connection-private.h"
+
+#define MAX_GIVEN_UP 1024u
+#define MAX_HELD 1024u
 
 struct _IpcCall
 {
@@ -224,6 +228,8 @@ ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GEr
     }
   if (call != NULL && call->cancelled)
     self->n_cancelled--;
+  if (call != NULL && call->callback == NULL)
+    self->n_given_up--;
   g_mutex_unlock (&self->lock);
   if (call == NULL)
     {
@@ -281,15 +287,38 @@ match_ended (IpcConnection *self, IpcCall *call, gpointer data)
   return call->callback != NULL && (call->cancelled || (call->due != 0 && call->due <= *(gint64 *) data));
 }
 
+/* The synchronous ones end under the same lock that takes them out: their threads free them. */
 static void
-fail_calls (IpcConnection *self, CallMatch match, gpointer data)
+end_sync_calls_locked (IpcConnection *self, GPtrArray *calls, guint64 total_out)
+{
+  for (guint i = 0; i < calls->len;)
+    {
+      IpcCall *call = g_ptr_array_index (calls, i);
+
+      if (!call->is_sync)
+        {
+          i++;
+          continue;
+        }
+      call->error = make_lost_error_locked (self, call, total_out);
+      call->done = TRUE;
+      g_ptr_array_remove_index (calls, i);
+    }
+  ipc_connection_wake_followers_locked (self);
+}
+
+/* SENT: whether a call may have reached the peer; a peer that said GOODBYE told us that it did not take it. */
+static void
+fail_calls (IpcConnection *self, CallMatch match, gpointer data, gboolean sent)
 {
   g_autoptr (GPtrArray) calls = NULL;
-  guint64 total_out;
+  guint64 total_out = 0;
 
   g_mutex_lock (&self->lock);
-  total_out = self->total_out_at_end != 0 ? self->total_out_at_end : ipc_outbox_total_out (&self->outbox);
+  if (sent)
+    total_out = self->total_out_at_end != 0 ? self->total_out_at_end : ipc_outbox_total_out (&self->outbox);
   calls = steal_calls_locked (self, match, data);
+  end_sync_calls_locked (self, calls, total_out);
   g_mutex_unlock (&self->lock);
   for (guint i = 0; i < calls->len; i++)
     {
@@ -297,29 +326,22 @@ fail_calls (IpcConnection *self, CallMatch match, gpointer data)
       GError *error;
 
       g_mutex_lock (&self->lock);
-      error = make_lost_error_locked (self, call, match == match_after ? call->offset : total_out);
-      if (call->is_sync)
-        {
-          call->error = error;
-          call->done = TRUE;
-          ipc_connection_wake_followers_locked (self);
-        }
+      error = make_lost_error_locked (self, call, total_out);
       g_mutex_unlock (&self->lock);
-      if (!call->is_sync)
-        finish_call (self, call, NULL, error);
+      finish_call (self, call, NULL, error);
     }
 }
 
 void
 ipc_request_fail_all (IpcConnection *self)
 {
-  fail_calls (self, match_all, NULL);
+  fail_calls (self, match_all, NULL, TRUE);
 }
 
 void
 ipc_request_fail_after (IpcConnection *self, guint64 serial)
 {
-  fail_calls (self, match_after, &serial);
+  fail_calls (self, match_after, &serial, FALSE);
 }
 
 /* The peer is told that nobody waits; the serial stays known until the answer has come. */
@@ -331,6 +353,7 @@ give_up_locked (IpcConnection *self, IpcCall *call)
   known->serial = call->serial;
   known->offset = call->offset;
   g_hash_table_insert (self->calls, &known->serial, known);
+  self->n_given_up++;
   if (self->state != IPC_CONNECTION_OPEN || self->wire_format != IPC_WIRE_FORMAT_BINARY)
     return;
   ipc_binary_write_control_locked (self, IPC_FRAME_CANCEL, 0, call->serial);
@@ -342,7 +365,7 @@ make_end_error (IpcConnection *self, IpcCall *call)
 {
   if (call->cancelled)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: the request was cancelled", self->peer_name);
-  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no answer within %d ms", self->peer_name, call->timeout);
+  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no answer within the timeout of %d ms", self->peer_name, call->timeout);
 }
 
 /* The earliest deadline of those that remain. */
@@ -373,7 +396,8 @@ ipc_request_attend (IpcConnection *self, gint64 now)
   g_mutex_lock (&self->lock);
   if (self->state != IPC_CONNECTION_OPEN || (self->n_cancelled == 0 && (self->calls_due == 0 || now < self->calls_due)))
     {
-      if (self->state == IPC_CONNECTION_OPEN && self->calls_due != 0)
+      /* The hub knows one deadline at a time, and it may have been another one. */
+      if (self->state < IPC_CONNECTION_CLOSED && self->calls_due != 0)
         ipc_hub_attend_at (&self->watch, self->calls_due);
       g_mutex_unlock (&self->lock);
       return;
@@ -390,6 +414,9 @@ ipc_request_attend (IpcConnection *self, gint64 now)
 
       finish_call (self, call, NULL, make_end_error (self, call));
     }
+  if (self->n_given_up > MAX_GIVEN_UP)
+    ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: more than %u requests were given up and never answered",
+                                            self->peer_name, MAX_GIVEN_UP), TRUE);
 }
 
 /* ---- the three ways to ask ---- */
@@ -590,10 +617,11 @@ abandon (IpcConnection *self, IpcCall *call, GError **reason)
   else
     {
       g_hash_table_remove (self->calls, &call->serial);
-      if (self->state == IPC_CONNECTION_CLOSED)
+      if (self->state == IPC_CONNECTION_CLOSED || self->input_over)
         {
           g_clear_error (reason);
-          *reason = make_lost_error_locked (self, call, self->total_out_at_end);
+          *reason = make_lost_error_locked (self, call, self->state == IPC_CONNECTION_CLOSED ? self->total_out_at_end
+                                                                                             : ipc_outbox_total_out (&self->outbox));
         }
       else
         give_up_locked (self, call);
@@ -634,6 +662,11 @@ ipc_connection_request (IpcConnection *self, IpcMessage *message, gint timeout, 
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error) || !ipc_connection_check_may_block (self, error))
     return NULL;
+  if (self->wire_format == IPC_WIRE_FORMAT_JSON)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "%s: a peer that speaks JSON can only be asked asynchronously", self->peer_name);
+      return NULL;
+    }
   call = call_new (self, timeout, NULL, NULL, error);
   if (call == NULL)
     return NULL;
@@ -661,7 +694,11 @@ ipc_request_hold (IpcConnection *self, IpcRequestToken *token)
 {
   g_mutex_lock (&self->lock);
   if (self->state == IPC_CONNECTION_OPEN && token->must_answer && !g_atomic_int_get (&token->answered))
-    g_hash_table_insert (self->held, &token->serial, token);
+    {
+      g_hash_table_insert (self->held, &token->serial, token);
+      if (g_hash_table_size (self->held) >= MAX_HELD)
+        ipc_connection_update_pressure_locked (self);
+    }
   g_mutex_unlock (&self->lock);
 }
 
@@ -670,7 +707,11 @@ let_go_locked (IpcConnection *self, IpcRequestToken *token)
 {
   token->message = NULL;
   if (self->held != NULL && g_hash_table_lookup (self->held, &token->serial) == token)
-    g_hash_table_remove (self->held, &token->serial);
+    {
+      g_hash_table_remove (self->held, &token->serial);
+      if (self->read_paused)
+        ipc_connection_update_pressure_locked (self);
+    }
   if ((self->eof || self->said_goodbye) && self->watch.hub != NULL)
     ipc_hub_attend (&self->watch);
 }
@@ -731,6 +772,8 @@ ipc_request_dropped (GObject *connection, IpcRequestToken *token)
   IpcConnection *self = IPC_CONNECTION (connection);
   g_autoptr (GError) reason = NULL;
 
+  if (self->generation != ipc_fork_generation ())
+    return;
   if (token->must_answer && take_answer (self, token, NULL))
     {
       reason = g_error_new_literal (IPC_ERROR, IPC_ERROR_REMOTE, "the request was dropped without an answer");
@@ -755,6 +798,22 @@ get_token (IpcConnection *self, IpcMessage *request, GError **error)
   return NULL;
 }
 
+/* A client does not stop reading while its replies are not taken, because then neither side might read. So
+ * there is an end to what waits for a peer that asks and never listens. */
+static void
+check_overflow (IpcConnection *self)
+{
+  gsize limit = (gsize) self->limits.max_queued_bytes + self->limits.max_message_size;
+  gsize queued;
+
+  g_mutex_lock (&self->lock);
+  queued = self->is_server_side ? 0 : self->outbox.queued;
+  g_mutex_unlock (&self->lock);
+  if (queued > limit)
+    ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes of replies exceed the limit of %" G_GSIZE_FORMAT,
+                                            self->peer_name, queued, limit), FALSE);
+}
+
 static gboolean
 write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
 {
@@ -775,6 +834,7 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
   if (written || self->state != IPC_CONNECTION_OPEN)
     let_go_locked (self, token);
   g_mutex_unlock (&self->lock);
+  check_overflow (self);
   return written;
 }
 

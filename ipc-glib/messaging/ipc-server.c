@@ -69,6 +69,7 @@ typedef struct
   IpcHandlerTable handlers;
   GTask *stopping;              /* (nullable) (owned) */
   GSource *stop_timeout;        /* (nullable) (owned) */
+  GSource *stop_cancelled;      /* (nullable) (owned) */
 } IpcServerPrivate;
 
 typedef enum
@@ -105,15 +106,22 @@ G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (IpcServer, ipc_server, G_TYPE_OBJECT)
 /* ---- peers ---- */
 
 static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
 finish_stop_if_done (IpcServer *self)
 {
   IpcServerPrivate *priv = PRIVATE (self);
 
   if (priv->stopping == NULL || g_hash_table_size (priv->by_id) > 0 || g_hash_table_size (priv->unopened) > 0)
     return;
-  if (priv->stop_timeout != NULL)
-    g_source_destroy (priv->stop_timeout);
-  g_clear_pointer (&priv->stop_timeout, g_source_unref);
+  clear_source (&priv->stop_timeout);
+  clear_source (&priv->stop_cancelled);
   g_task_return_boolean (priv->stopping, TRUE);
   g_clear_object (&priv->stopping);
 }
@@ -189,6 +197,21 @@ is_authorized (IpcServer *self, IpcConnection *connection)
   return verdict == IPC_AUTHORIZATION_GRANTED;
 }
 
+/* Those that will be clients as soon as they introduce themselves. */
+static guint
+count_admitted (IpcServerPrivate *priv)
+{
+  GHashTableIter iter;
+  gpointer peer;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, priv->unopened);
+  while (g_hash_table_iter_next (&iter, &peer, NULL))
+    if (((IpcConnection *) peer)->refusal == NULL)
+      n++;
+  return n;
+}
+
 void
 ipc_server_take (IpcServer *self, IpcConnection *connection)
 {
@@ -196,20 +219,20 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
   g_autoptr (IpcConnection) taken = connection;
   g_autoptr (GError) error = NULL;
 
-  if (!is_authorized (self, connection))
+  /* A handler may have stopped the server, or have kept the connection: it is closed in any case. */
+  if (!is_authorized (self, connection) || !priv->is_running)
     {
       g_debug ("%s: a peer was not let in", priv->address);
+      ipc_connection_close (connection);
       return;
     }
-  /* The handler may have stopped the server. */
-  if (!priv->is_running)
-    return;
   if (g_hash_table_size (priv->unopened) >= MAX_UNOPENED)
     {
+      ipc_connection_close (connection);
       g_signal_emit (self, signals[SIGNAL_OVERLOADED], 0);
       return;
     }
-  if (g_hash_table_size (priv->by_id) >= priv->max_clients)
+  if (g_hash_table_size (priv->by_id) + count_admitted (priv) >= priv->max_clients)
     {
       connection->refusal = g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: the limit of %u clients is reached", priv->address, priv->max_clients);
       g_signal_emit (self, signals[SIGNAL_OVERLOADED], 0);
@@ -268,7 +291,6 @@ ipc_server_dispose (GObject *object)
   g_hash_table_remove_all (priv->by_id);
   g_mutex_unlock (&priv->lock);
   g_hash_table_remove_all (priv->unopened);
-  g_list_store_remove_all (priv->connections);
   ipc_handler_table_clear (&priv->handlers);
 
   G_OBJECT_CLASS (ipc_server_parent_class)->dispose (object);
@@ -842,12 +864,21 @@ ipc_server_get_request_timeout (IpcServer *self)
 void
 ipc_server_set_request_timeout (IpcServer *self, gint request_timeout)
 {
+  IpcServerPrivate *priv = PRIVATE (self);
+  GHashTableIter iter;
+  gpointer connection;
+
   g_return_if_fail (IPC_IS_SERVER (self));
 
   request_timeout = MAX (request_timeout, -1);
   if (PRIVATE (self)->limits.request_timeout == request_timeout)
     return;
-  PRIVATE (self)->limits.request_timeout = request_timeout;
+  priv->limits.request_timeout = request_timeout;
+  g_mutex_lock (&priv->lock);
+  g_hash_table_iter_init (&iter, priv->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &connection))
+    ipc_connection_set_request_timeout (connection, request_timeout);
+  g_mutex_unlock (&priv->lock);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_REQUEST_TIMEOUT]);
 }
 
@@ -970,9 +1001,9 @@ stop_now (gpointer data)
 }
 
 static gboolean
-stop_cancelled (GCancellable *cancellable, gpointer task)
+stop_cancelled (GCancellable *cancellable, gpointer self)
 {
-  forget_peers (g_task_get_source_object (task));
+  forget_peers (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -1045,10 +1076,10 @@ ipc_server_stop_async (IpcServer *self, GCancellable *cancellable, GAsyncReadyCa
   arm_stop_timeout (self);
   if (cancellable != NULL)
     {
-      g_autoptr (GSource) source = g_cancellable_source_new (cancellable);
-
-      g_source_set_static_name (source, "[ipc-glib] stop cancelled");
-      g_task_attach_source (priv->stopping, source, G_SOURCE_FUNC (stop_cancelled));
+      priv->stop_cancelled = g_cancellable_source_new (cancellable);
+      g_source_set_static_name (priv->stop_cancelled, "[ipc-glib] stop cancelled");
+      g_source_set_callback (priv->stop_cancelled, G_SOURCE_FUNC (stop_cancelled), self, NULL);
+      g_source_attach (priv->stop_cancelled, priv->context);
     }
   finish_stop_if_done (self);
 }

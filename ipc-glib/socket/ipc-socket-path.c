@@ -16,6 +16,9 @@
 #include "core/ipc-path-lock.h"
 #include "core/ipc-safe-path.h"
 
+#define PROBES 20
+#define PROBE_PAUSE_US 1000
+
 /* ---- the servers of this process, by the inode of their socket ---- */
 
 typedef struct
@@ -115,6 +118,42 @@ set_system_error (GError **error, const char *what, const char *basename)
   return FALSE;
 }
 
+static gboolean
+is_served_now (IpcSocketPath *self)
+{
+  int node_fd = openat (self->directory_fd, self->basename, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address;
+  gboolean served = FALSE;
+
+  if (node_fd >= 0 && fd >= 0)
+    {
+      socklen_t size = make_address (&address, "/proc/self/fd/%d", node_fd);
+
+      /* EAGAIN: so many wait already; EPROTOTYPE: it is of another kind. */
+      served = connect (fd, (struct sockaddr *) &address, size) == 0 || errno == EAGAIN || errno == EPROTOTYPE;
+    }
+  if (fd >= 0)
+    close (fd);
+  if (node_fd >= 0)
+    close (node_fd);
+  return served;
+}
+
+/* Whether somebody listens there who does not know of the lock. A server that is being killed may lose the lock a
+ * moment before its socket. */
+static gboolean
+is_served (IpcSocketPath *self)
+{
+  for (int i = 0; i < PROBES; i++)
+    {
+      if (!is_served_now (self))
+        return FALSE;
+      g_usleep (PROBE_PAUSE_US);
+    }
+  return TRUE;
+}
+
 /* What a server that was killed left behind goes; anything else stays, and is an error. */
 static gboolean
 remove_stale (IpcSocketPath *self, GError **error)
@@ -125,6 +164,11 @@ remove_stale (IpcSocketPath *self, GError **error)
   if (!ipc_directory_check_entry (self->directory_fd, self->basename, S_IFSOCK, &exists, NULL, NULL, &fault))
     {
       ipc_error_set_fault (error, &fault, NULL);
+      return FALSE;
+    }
+  if (exists && is_served (self))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_ADDRESS_IN_USE, "socket \"%s\": a program that does not hold its lock listens there", self->basename);
       return FALSE;
     }
   if (exists && unlinkat (self->directory_fd, self->basename, 0) != 0 && errno != ENOENT)

@@ -66,17 +66,17 @@ class TestMonitor(Case):
     def test_what_it_shows(self):
         self.monitor = self.start_monitor()
         first = self.wait_for_server()
-        self.wait_for_line('1 clients')
+        self.wait_for_line('clients: 1')
         for i in range(5):
             self.assertEqual(first.request(Ipc.Message('echo', str(i))).text, str(i))
         self.wait_for_line('5 received')
         self.wait_for_line('5 sent')
         second = self.wait_for_server()
-        self.wait_for_line('2 clients')
+        self.wait_for_line('clients: 2')
         first.close()
-        self.wait_for_line('1 clients')
+        self.wait_for_line('clients: 1')
         second.close()
-        self.wait_for_line('0 clients')
+        self.wait_for_line('clients: 0')
         self.assertEqual(self.monitor.wait(PATIENCE), 0)
 
 

@@ -168,6 +168,18 @@ class TestObjects(Case):
         self.assert_error(caught.exception, Ipc.Error.NOT_FOUND, '999999')
 
     @awaited
+    async def test_state_is_notified(self):
+        self.start_server()
+        client = Ipc.SocketClient(self.address)
+        seen = []
+        client.connect('notify::state', lambda *_: client.state in seen[-1:] or seen.append(client.state))
+        async with client:
+            self.assertEqual(seen, [Ipc.ClientState.OPENING, Ipc.ClientState.OPEN])
+        while len(seen) < 3:
+            await asyncio.sleep(0)
+        self.assertEqual(seen[2:], [Ipc.ClientState.CLOSED])
+
+    @awaited
     async def test_wait_for_server(self):
         client = Ipc.SocketClient(self.address, wait_for_server=True)
         opening = client.open_async()

@@ -48,6 +48,14 @@ class TestProcesses(Case):
             self.assertEqual(client.request(Ipc.Message('echo', 'well')).text, 'well')
         self.assert_raises(Ipc.Error.NOT_CONNECTED, client.request, Ipc.Message('echo'))
 
+    def test_opened_again_without_a_main_loop(self):
+        client = self.open_peer()
+        for i in range(3):
+            with client:
+                self.assertEqual(client.state, Ipc.ClientState.OPEN)
+                self.assertEqual(client.request(Ipc.Message('echo', str(i))).text, str(i))
+            self.assertEqual(client.state, Ipc.ClientState.CLOSED)
+
     @awaited
     async def test_awaited(self):
         async with self.open_peer() as client:
