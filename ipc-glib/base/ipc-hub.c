@@ -7,8 +7,8 @@
  *   set around each dispatch, and wakes its own context to do so.
  * - Deadlines go through prepare(), not g_source_set_ready_time(), which wakes too.
  * - A sender wakes the loop only if the loop sleeps (or is about to): `sleeping`.
- * - With a single watch, that the epoll set is readable says all: epoll_wait() is
- *   spared.
+ * - With a single watch, its own descriptor is polled instead of the epoll set's, and
+ *   epoll_wait() is spared. From the second one on, or when writing blocks, it is the epoll set.
  *
  * Locks: an owner may hold its own lock when it calls in; the hub calls out
  * without holding its own.
@@ -39,7 +39,9 @@ struct _IpcHub
 {
   GSource source;
   GMainContext *context;        /* not owned: each watch's owner keeps it */
-  gpointer tag;
+  gpointer tag;                 /* what GLib polls; only used by whoever runs the context */
+  gboolean polls_watch;         /* the tag is of the only watch, not of the epoll set */
+  gint wants_epoll;             /* (atomic) it has to be of the epoll set */
   int epoll_fd;
   unsigned generation;
   gint sleeping;                /* (atomic) */
@@ -97,6 +99,14 @@ deadline_passed (IpcHub *hub, gint *timeout)
   return FALSE;
 }
 
+static void
+poll_epoll_set (IpcHub *hub)
+{
+  g_source_remove_unix_fd (&hub->source, hub->tag);
+  hub->tag = g_source_add_unix_fd (&hub->source, hub->epoll_fd, G_IO_IN);
+  hub->polls_watch = FALSE;
+}
+
 static gboolean
 hub_prepare (GSource *source, gint *timeout)
 {
@@ -107,6 +117,8 @@ hub_prepare (GSource *source, gint *timeout)
   if (hub->generation != ipc_fork_generation ())
     return FALSE;
   run_flushes (hub);
+  if (hub->polls_watch && g_atomic_int_get (&hub->wants_epoll))
+    poll_epoll_set (hub);
   g_mutex_lock (&hub->lock);
   ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, timeout);
   /* From here on whoever queues something wakes the loop: it is seen under the lock. */
@@ -160,6 +172,9 @@ run_attends (IpcHub *hub)
 {
   guint n;
 
+  /* prepare() looked under the lock; what came since then is seen next time. */
+  if (g_atomic_pointer_get (&hub->attend.head) == NULL && hub->timers.heap->len == 0)
+    return;
   g_mutex_lock (&hub->lock);
   collect_due (hub);
   n = hub->attend.length;
@@ -208,46 +223,53 @@ collect_events (IpcHub *hub, Batch *batch)
   g_mutex_unlock (&hub->lock);
 }
 
+/* Calls each watch of the batch once. TRUE: some have more input. */
+static gboolean
+run_round_locked (IpcHub *hub, Batch *batch)
+{
+  gboolean more = FALSE;
+
+  for (int i = 0; i < batch->n; i++)
+    {
+      IpcHubWatch *watch = batch->watches[i];
+      GObject *owner;
+      gboolean again;
+
+      if (watch == NULL)
+        continue;
+      owner = g_object_ref (watch->owner);
+      g_mutex_unlock (&hub->lock);
+      again = watch->funcs->io (watch, batch->events[i]);
+      batch->events[i] = 0;
+      g_object_unref (owner);
+      g_mutex_lock (&hub->lock);
+      /* It may have been removed, and its owner gone; then it is not in the batch any more. */
+      if (!again)
+        batch->watches[i] = NULL;
+      more |= batch->watches[i] != NULL;
+    }
+  return more;
+}
+
 /* Calls the watches of the batch in turn until none has more input or the time is up. */
 static void
 run_batch (IpcHub *hub, Batch *batch)
 {
   gint64 end = 0;
-  gboolean more;
 
-  do
-    {
-      more = FALSE;
-      for (int i = 0; i < batch->n; i++)
-        {
-          IpcHubWatch *watch;
-          GObject *owner;
-          gboolean again;
-
-          g_mutex_lock (&hub->lock);
-          watch = batch->watches[i];
-          owner = watch != NULL ? g_object_ref (watch->owner) : NULL;
-          g_mutex_unlock (&hub->lock);
-          if (watch == NULL)
-            continue;
-          again = watch->funcs->io (watch, batch->events[i]);
-          batch->events[i] = 0;
-          g_mutex_lock (&hub->lock);
-          if (!again)
-            batch->watches[i] = NULL;
-          g_mutex_unlock (&hub->lock);
-          more |= again;
-          g_object_unref (owner);
-        }
-      if (more && end == 0)
-        end = g_get_monotonic_time () + DISPATCH_BUDGET_US;
-    }
-  while (more && g_get_monotonic_time () < end);
-
-  /* What is left goes on in the next iteration, without an event to say so. */
   g_mutex_lock (&hub->lock);
+  while (run_round_locked (hub, batch))
+    {
+      gint64 now = g_get_monotonic_time ();
+
+      if (end == 0)
+        end = now + DISPATCH_BUDGET_US;
+      if (now >= end)
+        break;
+    }
   hub->batch = batch->outer;
-  for (int i = 0; more && i < batch->n; i++)
+  /* What is left goes on in the next iteration, without an event to say so. */
+  for (int i = 0; i < batch->n; i++)
     {
       IpcHubWatch *watch = batch->watches[i];
 
@@ -296,7 +318,7 @@ hub_finalize (GSource *source)
 static GSourceFuncs hub_funcs = { hub_prepare, hub_check, hub_dispatch, hub_finalize, NULL, NULL };
 
 static IpcHub *
-hub_new (GMainContext *context, GError **error)
+hub_new (GMainContext *context, int watch_fd, guint events, GError **error)
 {
   IpcHub *hub;
   int fd = epoll_create1 (EPOLL_CLOEXEC);
@@ -315,7 +337,8 @@ hub_new (GMainContext *context, GError **error)
   g_queue_init (&hub->flush);
   g_queue_init (&hub->attend);
   ipc_timer_queue_init (&hub->timers);
-  hub->tag = g_source_add_unix_fd (&hub->source, fd, G_IO_IN);
+  hub->polls_watch = events == EPOLLIN;
+  hub->tag = g_source_add_unix_fd (&hub->source, hub->polls_watch ? watch_fd : fd, G_IO_IN);
   g_source_set_static_name (&hub->source, "[ipc-glib] hub");
   g_source_set_can_recurse (&hub->source, TRUE);
   g_source_attach (&hub->source, context);
@@ -324,7 +347,7 @@ hub_new (GMainContext *context, GError **error)
 
 /* Under the lock `hubs`. */
 static IpcHub *
-hub_get (GMainContext *context, GError **error)
+hub_get (GMainContext *context, int watch_fd, guint events, GError **error)
 {
   IpcHub *hub;
 
@@ -334,7 +357,7 @@ hub_get (GMainContext *context, GError **error)
   /* A forked child leaves its parent's hub alone. */
   if (hub != NULL && hub->generation == ipc_fork_generation ())
     return hub;
-  hub = hub_new (context, error);
+  hub = hub_new (context, watch_fd, events, error);
   if (hub != NULL)
     g_hash_table_insert (hubs, context, hub);
   return hub;
@@ -348,6 +371,23 @@ hub_drop (IpcHub *hub)
     g_hash_table_remove (hubs, hub->context);
   g_source_destroy (&hub->source);
   g_source_unref (&hub->source);
+}
+
+static void
+wake (IpcHub *hub)
+{
+  if (g_atomic_int_get (&hub->sleeping))
+    g_main_context_wakeup (hub->context);
+}
+
+/* prepare() sees to it. Until then what GLib polls may be out of date, or gone; that only costs a turn of the loop. */
+static void
+want_epoll (IpcHub *hub)
+{
+  if (g_atomic_int_get (&hub->wants_epoll))
+    return;
+  g_atomic_int_set (&hub->wants_epoll, TRUE);
+  wake (hub);
 }
 
 void
@@ -372,7 +412,7 @@ ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GE
     context = g_main_context_default ();
 
   G_LOCK (hubs);
-  hub = hub_get (context, error);
+  hub = hub_get (context, fd, events, error);
   if (hub == NULL)
     {
       G_UNLOCK (hubs);
@@ -391,7 +431,8 @@ ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GE
   watch->fd = fd;
   watch->events = events;
   hub->only = hub->n_watches == 0 ? watch : NULL;
-  hub->n_watches++;
+  if (hub->n_watches++ > 0)
+    want_epoll (hub);
   g_mutex_unlock (&hub->lock);
   G_UNLOCK (hubs);
   g_object_ref (watch->owner);
@@ -407,6 +448,7 @@ ipc_hub_modify (IpcHubWatch *watch, guint events)
   if (hub == NULL || watch->events == events || hub->generation != ipc_fork_generation ())
     return;
   watch->events = events;
+  want_epoll (hub);
   epoll_ctl (hub->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
@@ -450,13 +492,6 @@ ipc_hub_remove (IpcHubWatch *watch)
     hub_drop (hub);
   G_UNLOCK (hubs);
   g_object_unref (watch->owner);
-}
-
-static void
-wake (IpcHub *hub)
-{
-  if (g_atomic_int_get (&hub->sleeping))
-    g_main_context_wakeup (hub->context);
 }
 
 void

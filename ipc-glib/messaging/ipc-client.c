@@ -351,7 +351,7 @@ static void
 try_to_open (IpcClient *self)
 {
   IpcClientPrivate *priv = PRIVATE (self);
-  g_autoptr (IpcClient) alive = g_object_ref (self);
+  g_autoptr (IpcClient) alive G_GNUC_UNUSED = g_object_ref (self);
   g_autoptr (IpcConnection) connection = NULL;
   GError *error = NULL;
 

@@ -36,6 +36,17 @@ ipc_connection_update_events_locked (IpcConnection *self)
     ipc_hub_modify (&self->watch, events);
 }
 
+/* The statistics change: whoever observes them is told, but not more often than they can look. Whether anybody does
+ * is only found out then, so that somebody who comes in between does not miss the last change. */
+static void
+note_statistics_locked (IpcConnection *self)
+{
+  if (self->statistics_due != 0 || self->watch.hub == NULL)
+    return;
+  self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
+  ipc_hub_attend_at (&self->watch, self->statistics_due);
+}
+
 /* A server reads nothing more from a peer that does not take its replies, or that asks more than is answered. A
  * client goes on reading, so that two sides with much to say cannot wait for each other for ever. */
 static gboolean
@@ -94,6 +105,7 @@ note_progress_locked (IpcConnection *self)
   if (!g_queue_is_empty (&self->waiters))
     ipc_hub_attend (&self->watch);
   ipc_connection_wake_followers_locked (self);
+  note_statistics_locked (self);
 }
 
 /* Whether all was written. */
@@ -154,6 +166,8 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
     ipc_connection_flush_locked (self);
   else if (!self->watch.in_flush && !self->write_blocked)
     ipc_hub_queue_flush (&self->watch);
+  else if (self->write_blocked)
+    note_statistics_locked (self);      /* otherwise what is written tells of it */
   if (self->outbox.queued >= self->limits.max_queued_bytes)
     ipc_connection_update_pressure_locked (self);
 }
@@ -338,12 +352,10 @@ static void
 note_activity (IpcConnection *self)
 {
   self->last_activity = g_get_real_time ();
-  if (self->statistics_due != 0 || !ipc_connection_has_observers (self))
+  if (self->statistics_due != 0)
     return;
-  self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
   g_mutex_lock (&self->lock);
-  if (self->watch.hub != NULL)
-    ipc_hub_attend_at (&self->watch, self->statistics_due);
+  note_statistics_locked (self);
   g_mutex_unlock (&self->lock);
 }
 
@@ -554,7 +566,8 @@ connection_attend (IpcHubWatch *watch)
   if (self->statistics_due != 0 && now >= self->statistics_due)
     {
       self->statistics_due = 0;
-      ipc_connection_notify_statistics (self);
+      if (ipc_connection_has_observers (self))
+        ipc_connection_notify_statistics (self);
     }
   else if (self->statistics_due != 0)
     {
@@ -692,7 +705,7 @@ notify_closed_later (IpcConnection *self)
 void
 ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
 {
-  g_autoptr (IpcConnection) alive = g_object_ref (self);
+  g_autoptr (IpcConnection) alive G_GNUC_UNUSED = g_object_ref (self);
   gboolean notify;
 
   g_mutex_lock (&self->lock);

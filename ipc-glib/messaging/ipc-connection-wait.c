@@ -139,7 +139,7 @@ check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline
     return FALSE;
   if (deadline != 0 && g_get_monotonic_time () >= deadline)
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s within the timeout of %" G_GINT64_FORMAT " ms", self->peer_name, what,
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: %s within %" G_GINT64_FORMAT " ms, the timeout", self->peer_name, what,
                    (deadline - started + 500) / 1000);
       return FALSE;
     }

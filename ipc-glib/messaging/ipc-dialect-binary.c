@@ -303,12 +303,13 @@ handle_reply (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
 
 /* The error that an ERROR frame stands for. */
 static GError *
-make_error (IpcConnection *self, const IpcFrameBody *body, const char *type)
+make_error (const IpcFrame *frame, const IpcFrameBody *body, const char *type)
 {
   g_autofree char *text = g_utf8_make_valid ((const char *) body->payload, (gssize) MIN (body->payload_size, MAX_ERROR_TEXT));
   IpcError code;
 
-  if (strcmp (type, "cancelled") == 0)
+  /* A request can be cancelled; a connection cannot, and nobody is to think that its own opening was. */
+  if (frame->reply_serial != 0 && strcmp (type, "cancelled") == 0)
     return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, text);
   if (!ipc_error_from_nick (type, &code))
     code = IPC_ERROR_REMOTE;
@@ -330,7 +331,7 @@ make_error (IpcConnection *self, const IpcFrameBody *body, const char *type)
 static IpcStep
 handle_error (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *body, const char *type)
 {
-  GError *error = make_error (self, body, type);
+  GError *error = make_error (frame, body, type);
 
   if (frame->reply_serial == 0)
     {

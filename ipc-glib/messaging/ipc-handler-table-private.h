@@ -13,6 +13,8 @@ typedef struct
 {
   GHashTable *by_type;          /* (nullable) (element-type utf8 IpcHandler) */
   IpcHandler *any;              /* (nullable) (owned) */
+  const char *last_type;        /* (nullable) a key of by_type: what was found last, as it often is the next time */
+  IpcHandler *last;
 } IpcHandlerTable;
 
 struct _IpcHandler

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "messaging/ipc-handler-table-private.h"
 
+#include <string.h>
+
 #include "messaging/ipc-connection-private.h"
 
 IpcHandler *
@@ -23,6 +25,7 @@ ipc_handler_unref (IpcHandler *self)
 void
 ipc_handler_table_clear (IpcHandlerTable *self)
 {
+  self->last_type = NULL;
   g_clear_pointer (&self->any, ipc_handler_unref);
   g_clear_pointer (&self->by_type, g_hash_table_unref);
 }
@@ -33,6 +36,7 @@ ipc_handler_table_add (IpcHandlerTable *self, const char *type, IpcMessageHandle
   IpcHandler *handler = g_new (IpcHandler, 1);
 
   *handler = (IpcHandler){ 1, func, user_data, destroy };
+  self->last_type = NULL;
   if (type == NULL)
     {
       IpcHandler *before = g_steal_pointer (&self->any);
@@ -50,6 +54,7 @@ ipc_handler_table_add (IpcHandlerTable *self, const char *type, IpcMessageHandle
 gboolean
 ipc_handler_table_remove (IpcHandlerTable *self, const char *type)
 {
+  self->last_type = NULL;
   if (type != NULL)
     return self->by_type != NULL && g_hash_table_remove (self->by_type, type);
   if (self->any == NULL)
@@ -61,9 +66,15 @@ ipc_handler_table_remove (IpcHandlerTable *self, const char *type)
 IpcHandler *
 ipc_handler_table_find (IpcHandlerTable *self, const char *type)
 {
-  IpcHandler *handler = self->by_type != NULL ? g_hash_table_lookup (self->by_type, type) : NULL;
+  gpointer key, handler;
 
-  return handler != NULL ? handler : self->any;
+  if (self->last_type != NULL && strcmp (self->last_type, type) == 0)
+    return self->last;
+  if (self->by_type == NULL || !g_hash_table_lookup_extended (self->by_type, type, &key, &handler))
+    return self->any;
+  self->last_type = key;
+  self->last = handler;
+  return handler;
 }
 
 static void

@@ -15,12 +15,18 @@ struct _IpcOutBlock
   gsize capacity;               /* 0: nothing can be added */
 };
 
+/* One large block a thread is kept: giving it back to the kernel and getting it again costs page faults. */
+static GPrivate spare = G_PRIVATE_INIT (g_free);
+
 static void
 block_free (IpcOutBlock *block)
 {
   if (block->bytes != NULL)
     g_bytes_unref (block->bytes);
-  g_free (block);
+  if (block->capacity == BLOCK && g_private_get (&spare) == NULL)
+    g_private_set (&spare, block);
+  else
+    g_free (block);
 }
 
 static void
@@ -50,8 +56,12 @@ ipc_outbox_clear (IpcOutbox *self)
 static IpcOutBlock *
 block_new (gsize capacity)
 {
-  IpcOutBlock *block = g_malloc (sizeof *block + capacity);
+  IpcOutBlock *block = capacity == BLOCK ? g_private_get (&spare) : NULL;
 
+  if (block != NULL)
+    g_private_set (&spare, NULL);
+  else
+    block = g_malloc (sizeof *block + capacity);
   *block = (IpcOutBlock){ .data = (guint8 *) (block + 1), .capacity = capacity };
   return block;
 }

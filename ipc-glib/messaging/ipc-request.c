@@ -365,7 +365,7 @@ make_end_error (IpcConnection *self, IpcCall *call)
 {
   if (call->cancelled)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: the request was cancelled", self->peer_name);
-  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no answer within the timeout of %d ms", self->peer_name, call->timeout);
+  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no answer within %d ms, the timeout", self->peer_name, call->timeout);
 }
 
 /* The earliest deadline of those that remain. */

@@ -216,7 +216,7 @@ void
 ipc_server_take (IpcServer *self, IpcConnection *connection)
 {
   IpcServerPrivate *priv = PRIVATE (self);
-  g_autoptr (IpcConnection) taken = connection;
+  g_autoptr (IpcConnection) taken G_GNUC_UNUSED = connection;
   g_autoptr (GError) error = NULL;
 
   /* A handler may have stopped the server, or have kept the connection: it is closed in any case. */

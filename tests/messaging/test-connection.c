@@ -247,6 +247,7 @@ typedef struct
 {
   gint64 first;
   guint n;
+  guint64 value; /* the last that was told */
 } NotifyCount;
 
 static void
@@ -256,9 +257,10 @@ count_notify (GObject *object, GParamSpec *pspec, gpointer data)
 
   if (self->n++ == 0)
     self->first = g_get_monotonic_time ();
+  g_object_get (object, pspec->name, &self->value, NULL);
 }
 
-/* However many messages there are, whoever shows the numbers is told at most ten times a second; and in the end of
+/* However many messages there are, whoever shows the numbers is told at most ten times a second, and in the end of
  * the last. */
 static void
 check_notify (IpcConnection *from, IpcConnection *to, IpcConnection *watched, const char *property)
@@ -267,7 +269,7 @@ check_notify (IpcConnection *from, IpcConnection *to, IpcConnection *watched, co
   NotifyCount count = { 0 };
   gint64 elapsed;
   gulong id = g_signal_connect (watched, signal, G_CALLBACK (count_notify), &count);
-  guint64 sent = ipc_connection_get_messages_sent (from), last = 0;
+  guint64 sent = ipc_connection_get_messages_sent (from);
   gint64 end = g_get_monotonic_time () + G_USEC_PER_SEC * 35 / 100;
 
   while (g_get_monotonic_time () < end)
@@ -277,8 +279,7 @@ check_notify (IpcConnection *from, IpcConnection *to, IpcConnection *watched, co
       ipc_test_iterate (3);
     }
   ipc_test_wait_for (ipc_connection_get_messages_received (to) == sent);
-  last = count.n;
-  ipc_test_wait_for (count.n > last);
+  ipc_test_wait_for (count.value == sent);
   elapsed = g_get_monotonic_time () - count.first;
   g_assert_cmpuint (count.n, >=, 2);
   g_assert_cmpint (count.n - 1, <=, elapsed / 90000 + 1);
@@ -292,6 +293,21 @@ test_notify_received (IpcTest *test)
 
   pair_init_open (&pair, test);
   check_notify (pair.near, pair.far, pair.far, "messages-received");
+}
+
+/* A single message is told of, also if nobody was there to be told of the one before. */
+static void
+test_notify_one (IpcTest *test)
+{
+  g_auto(Pair) pair = { 0 };
+  NotifyCount count = { 0 };
+
+  pair_init_open (&pair, test);
+  pair_send_text (pair.near, "a", "");
+  ipc_test_wait_for (ipc_connection_get_messages_received (pair.far) == 1);
+  g_signal_connect (pair.far, "notify::messages-received", G_CALLBACK (count_notify), &count);
+  pair_send_text (pair.near, "a", "");
+  ipc_test_wait_for (count.value == 2);
 }
 
 /* Who only sends has something to show as well. */
@@ -536,6 +552,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/connection/wildcard", test_wildcard);
   ipc_test_add ("/messaging/connection/properties", test_properties);
   ipc_test_add ("/messaging/connection/notify-received", test_notify_received);
+  ipc_test_add ("/messaging/connection/notify-one", test_notify_one);
   ipc_test_add ("/messaging/connection/notify-sent", test_notify_sent);
   ipc_test_add ("/messaging/connection/clients", test_clients);
   ipc_test_add ("/messaging/connection/broadcast", test_broadcast);

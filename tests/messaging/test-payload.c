@@ -232,7 +232,6 @@ test_variant_malformed (IpcTest *test)
     assert_refused (IPC_PAYLOAD_FORMAT_VARIANT, cases[i].bytes, cases[i].size, "normal form");
 }
 
-/* Wherever the bytes happen to lie in memory, and wherever they are cut. */
 static void
 check_unaligned (GVariant *value)
 {
@@ -247,6 +246,15 @@ check_unaligned (GVariant *value)
       memcpy (copy + offset, data, size);
       assert_fine (IPC_PAYLOAD_FORMAT_VARIANT, copy + offset, size);
     }
+}
+
+static void
+test_variant_cut (IpcTest *test)
+{
+  g_autoptr(GBytes) bytes = to_wire (g_variant_new_parsed ("(%x, 'text', [1.5, 2.5], {'a': <uint16 7>})", G_GINT64_CONSTANT (1) << 40));
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+
   for (gsize cut = 0; cut < size; cut++)
     {
       g_autofree guint8 *copy = g_memdup2 (data, MAX (cut, 1));
@@ -255,6 +263,7 @@ check_unaligned (GVariant *value)
     }
 }
 
+/* Wherever the bytes happen to lie in memory. */
 static void
 test_variant_unaligned (IpcTest *test)
 {
@@ -400,6 +409,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/payload/variant-branches", test_variant_branches);
   ipc_test_add ("/messaging/payload/variant-wide", test_variant_wide);
   ipc_test_add ("/messaging/payload/variant-malformed", test_variant_malformed);
+  ipc_test_add ("/messaging/payload/variant-cut", test_variant_cut);
   ipc_test_add ("/messaging/payload/variant-unaligned", test_variant_unaligned);
   ipc_test_add ("/messaging/payload/headers", test_headers);
   ipc_test_add ("/messaging/payload/headers-many", test_headers_many);
