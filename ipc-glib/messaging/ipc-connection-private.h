@@ -145,7 +145,6 @@ struct _IpcConnection
   guint64 messages_sent;        /* (mutex lock) */
   gint64 last_activity;
   gint64 statistics_due;
-  gint64 observers_asked;
 };
 
 struct _IpcConnectionClass

@@ -85,7 +85,7 @@ answer (IpcConnection *connection, IpcMessage *request, IpcMessage *reply, GErro
 
   if (reply != NULL && token != NULL && request->is_request)
     ipc_connection_reply (connection, request, reply, reason == NULL ? &reason : NULL);
-  if (reason != NULL && token != NULL && request->is_request && !g_error_matches (reason, IPC_ERROR, IPC_ERROR_NOT_CONNECTED))
+  if (reason != NULL && token != NULL && request->is_request)
     ipc_request_answer_error (connection, token, reason);
 }
 

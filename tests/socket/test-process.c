@@ -416,7 +416,7 @@ test_server_stopped (IpcTest *test)
   burst = burst_start (client, 20, "echo", 1000, 100);
   ipc_test_wait_for (burst->n_done == 20);
   for (guint i = 0; i < 20; i++)
-    assert_ipc_error (burst->errors[i], IPC_ERROR_TIMED_OUT, "within 100 ms");
+    assert_ipc_error (burst->errors[i], IPC_ERROR_TIMED_OUT, "100 ms");
   g_assert_cmpint (ipc_client_get_state (client), ==, IPC_CLIENT_STATE_OPEN);
   ipc_test_peer_signal (peer, SIGCONT);
   /* behind the twenty late answers, which are nobody's */

@@ -4,7 +4,7 @@
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Ipc from 'gi://Ipc?version=1.0';
-import {cleanup} from './tap.js';
+import {atEnd, cleanup} from './tap.js';
 
 Gio._promisify(Gio.DataInputStream.prototype, 'read_line_async', 'read_line_finish_utf8');
 Gio._promisify(Gio.Subprocess.prototype, 'wait_async', 'wait_finish');
@@ -20,6 +20,11 @@ function removeAll(file) {
     }
     file.delete(null);
 }
+
+// The scope of the user is not to be touched. It is chosen when it is first needed.
+const scope = GLib.Dir.make_tmp('ipc-glib-scope-XXXXXX');
+GLib.setenv('IPC_GLIB_DIR', scope, true);
+atEnd(() => removeAll(Gio.File.new_for_path(scope)));
 
 // The absolute path of a socket that nothing else uses.
 export function newAddress() {

@@ -7,10 +7,16 @@ import System from 'system';
 const DEADLINE_S = 90;
 
 const cases = [];
+const endings = [];
 let cleanups = [];
 
 export function test(name, func) {
     cases.push([name, func]);
+}
+
+// Is called when all cases have run.
+export function atEnd(func) {
+    endings.push(func);
 }
 
 // Is called when the case ends, last one first.
@@ -83,6 +89,7 @@ async function runCases() {
     print(`TAP version 13\n1..${cases.length}`);
     for (const [i, testCase] of cases.entries())
         isGood = await runCase(i + 1, testCase) && isGood;
+    endings.forEach(func => func());
     return isGood;
 }
 
