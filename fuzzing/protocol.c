@@ -117,7 +117,6 @@ fuzz_release (void)
 static void
 look_at (IpcMessage *message)
 {
-  g_autoptr (GHashTable) headers = ipc_message_get_headers (message);
   const char *text = ipc_message_get_text (message);
   GVariant *variant = ipc_message_get_variant (message);
 
@@ -128,6 +127,7 @@ look_at (IpcMessage *message)
     g_assert_true (g_utf8_validate (text, -1, NULL));
   if (variant != NULL)
     g_free (g_variant_print (variant, TRUE));
+  g_hash_table_unref (ipc_message_get_headers (message));
   ipc_message_get_json (message);
   ipc_message_get_header (message, "code");
 }

@@ -54,9 +54,9 @@ must_pause_locked (IpcConnection *self)
 {
   if (!self->is_server_side)
     return FALSE;
-  if (self->outbox.queued >= self->limits.max_queued_bytes || g_hash_table_size (self->held) >= HELD_HIGH)
+  if (self->outbox.queued >= self->limits.max_queued_bytes || ipc_serial_table_size (&self->held) >= HELD_HIGH)
     return TRUE;
-  if (self->outbox.queued <= self->limits.max_queued_bytes / 2 && g_hash_table_size (self->held) <= HELD_LOW)
+  if (self->outbox.queued <= self->limits.max_queued_bytes / 2 && ipc_serial_table_size (&self->held) <= HELD_LOW)
     return FALSE;
   return self->read_paused;
 }
@@ -428,21 +428,27 @@ run_turn (IpcConnection *self, gboolean defer)
   return (left == 0 || self->readable) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
 }
 
+/* Asked for at most once a turn, and not at all in a turn that only brings replies. */
+GObject *
+ipc_connection_get_owner (IpcConnection *self)
+{
+  if (self->owner_now == NULL && !self->quiet)
+    self->owner_now = g_weak_ref_get (&self->owner);
+  return self->owner_now;
+}
+
 gboolean
 ipc_connection_run_input (IpcConnection *self, gboolean defer)
 {
-  GObject *outer = self->owner_now;
-  GObject *owner = defer || outer != NULL ? NULL : g_weak_ref_get (&self->owner);
+  GObject *outer = g_steal_pointer (&self->owner_now);
   gboolean outer_quiet = self->quiet;
   gboolean more;
 
   self->quiet = defer;
-  if (owner != NULL)
-    self->owner_now = owner;
   more = run_turn (self, defer);
-  self->owner_now = outer;
   self->quiet = outer_quiet;
-  g_clear_object (&owner);
+  g_clear_object (&self->owner_now);
+  self->owner_now = outer;
   return more;
 }
 
@@ -639,7 +645,7 @@ ipc_connection_opened (IpcConnection *self)
 void
 ipc_connection_deliver (IpcConnection *self, IpcMessage *message, IpcRequestToken *token)
 {
-  GObject *owner = self->owner_now;
+  GObject *owner = ipc_connection_get_owner (self);
   gboolean taken = FALSE;
 
   self->messages_received++;
@@ -686,7 +692,7 @@ somebody_listens (IpcConnection *self)
   gboolean somebody;
 
   g_mutex_lock (&self->lock);
-  somebody = owner != NULL || !g_queue_is_empty (&self->waiters) || g_hash_table_size (self->calls) > 0;
+  somebody = owner != NULL || !g_queue_is_empty (&self->waiters) || ipc_serial_table_size (&self->calls) > 0;
   g_mutex_unlock (&self->lock);
   return somebody || ipc_connection_has_observers (self);
 }
@@ -766,7 +772,7 @@ ipc_connection_drop (IpcConnection *self, GError *reason)
 static gboolean
 is_drained_locked (IpcConnection *self)
 {
-  return self->outbox.queued == 0 && g_hash_table_size (self->held) == 0 && g_queue_is_empty (&self->deferred);
+  return self->outbox.queued == 0 && ipc_serial_table_size (&self->held) == 0 && g_queue_is_empty (&self->deferred);
 }
 
 void
@@ -775,7 +781,7 @@ ipc_connection_check_drained (IpcConnection *self)
   gboolean finished;
 
   g_mutex_lock (&self->lock);
-  finished = (self->eof || self->said_goodbye) && self->state == IPC_CONNECTION_OPEN && g_hash_table_size (self->held) == 0;
+  finished = (self->eof || self->said_goodbye) && self->state == IPC_CONNECTION_OPEN && ipc_serial_table_size (&self->held) == 0;
   if (finished)
     {
       ipc_connection_flush_locked (self);

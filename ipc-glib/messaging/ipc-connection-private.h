@@ -24,6 +24,7 @@
 #include "messaging/ipc-inbox-private.h"
 #include "messaging/ipc-message-private.h"
 #include "messaging/ipc-outbox-private.h"
+#include "messaging/ipc-serial-table-private.h"
 
 #define IPC_DEFAULT_MAX_MESSAGE_SIZE (16u * 1024 * 1024)
 #define IPC_CEILING_MAX_MESSAGE_SIZE (128u * 1024 * 1024)
@@ -81,7 +82,7 @@ struct _IpcConnection
   GCredentials *credentials;    /* (nullable) (owned) */
   GMainContext *peer_context;   /* (nullable) (owned) of the server, if that is in this very process */
   GWeakRef owner;
-  GObject *owner_now;           /* (nullable) while input is handled: not owned */
+  GObject *owner_now;           /* (nullable) (owned) while input is handled */
   const IpcConnectionOwnerFuncs *owner_funcs;
   IpcConnectionLimits limits;
 
@@ -131,14 +132,14 @@ struct _IpcConnection
   gboolean said_goodbye;        /* (mutex lock) requests are refused */
 
   /* requests made here */
-  GHashTable *calls;            /* (mutex lock) (element-type guint64 IpcCall) */
+  IpcSerialTable calls;         /* (mutex lock) (element-type IpcCall) */
   guint64 last_serial;          /* (mutex lock) */
   guint n_cancelled;            /* (mutex lock) calls whose cancellable fired */
   guint n_given_up;             /* (mutex lock) calls that nobody waits for, kept to know their answer */
   gint64 calls_due;             /* (mutex lock) earliest deadline that the hub knows of */
 
   /* requests received that somebody keeps unanswered */
-  GHashTable *held;             /* (mutex lock) (element-type guint64 IpcRequestToken) */
+  IpcSerialTable held;          /* (mutex lock) (element-type IpcRequestToken) */
 
   /* statistics */
   guint64 messages_received;
@@ -195,6 +196,8 @@ gboolean ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *mess
 gboolean ipc_connection_start           (IpcConnection *self, GError **error);
 void     ipc_connection_opened          (IpcConnection *self);
 /* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
+/* The owner, if it is still there; valid until the turn ends. Needs the read turn. */
+GObject *ipc_connection_get_owner       (IpcConnection *self);
 gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
 /* A synchronous call puts only so much aside for the main loop. */
 gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
@@ -225,7 +228,6 @@ gboolean ipc_connection_wait            (IpcConnection *self, IpcWaitFunc done, 
 /* ipc-request.c */
 /* Asks the peer and gives the reply, or the error, to TASK (transfer full). */
 void     ipc_connection_request_for_task (IpcConnection *self, IpcMessage *message, gint timeout, GTask *task);
-void     ipc_request_init               (IpcConnection *self);
 void     ipc_request_clear              (IpcConnection *self);
 /* The answer to a request made here has come: REPLY or ERROR (transfer full). FALSE: nobody asked for it. */
 gboolean ipc_request_resolve            (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "base/ipc-task-private.h"
 #include "core/ipc-fork.h"
@@ -204,9 +205,12 @@ ipc_connection_check_may_block (IpcConnection *self, GError **error)
   stuck = g_main_context_is_owner (self->peer_context);
   if (!stuck)
     {
-      /* Nobody runs it, and if it is ours to run, nobody will. */
-      g_autoptr (GMainContext) mine = g_main_context_ref_thread_default ();
+      /* Nobody runs it, and if it is ours to run, nobody will. The default one is the main thread's: for another
+       * thread, that nobody runs it now may just be a moment between two iterations. */
+      GMainContext *mine = g_main_context_get_thread_default ();
 
+      if (mine == NULL && getpid () == gettid ())
+        mine = g_main_context_default ();
       if (mine == self->peer_context && g_main_context_acquire (mine))
         {
           stuck = TRUE;

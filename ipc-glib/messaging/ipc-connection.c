@@ -474,7 +474,6 @@ ipc_connection_init (IpcConnection *self)
   g_cond_init (&self->changed);
   g_queue_init (&self->deferred);
   g_queue_init (&self->waiters);
-  ipc_request_init (self);
 }
 
 /**

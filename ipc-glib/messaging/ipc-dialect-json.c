@@ -411,6 +411,7 @@ handle_object (IpcConnection *self, JsonObject *object)
   g_autoptr (GError) error = NULL;
   Received received;
   IpcRequestToken *token = NULL;
+  GObject *owner = ipc_connection_get_owner (self);
 
   if (!fill_received (&received, object, &error))
     {
@@ -429,7 +430,7 @@ handle_object (IpcConnection *self, JsonObject *object)
           token->id = received.id;
           token->connection = G_OBJECT (self);
           token->dropped = ipc_request_dropped;
-          token->must_answer = self->owner_now != NULL && self->owner_funcs->handles (self->owner_now, received.message.type);
+          token->must_answer = owner != NULL && self->owner_funcs->handles (owner, received.message.type);
           received.message.is_request = token->must_answer;
           received.message.token = token;
         }

@@ -48,23 +48,14 @@ call_free (IpcCall *call)
 }
 
 void
-ipc_request_init (IpcConnection *self)
-{
-  self->calls = g_hash_table_new (g_int64_hash, g_int64_equal);
-  self->held = g_hash_table_new (g_int64_hash, g_int64_equal);
-}
-
-void
 ipc_request_clear (IpcConnection *self)
 {
-  GHashTableIter iter;
-  gpointer call;
+  g_autoptr (GPtrArray) calls = ipc_serial_table_list (&self->calls);
 
-  g_hash_table_iter_init (&iter, self->calls);
-  while (g_hash_table_iter_next (&iter, NULL, &call))
-    call_free (call);
-  g_clear_pointer (&self->calls, g_hash_table_unref);
-  g_clear_pointer (&self->held, g_hash_table_unref);
+  for (guint i = 0; i < calls->len; i++)
+    call_free (g_ptr_array_index (calls, i));
+  ipc_serial_table_clear (&self->calls);
+  ipc_serial_table_clear (&self->held);
 }
 
 /* ---- making a request ---- */
@@ -96,7 +87,7 @@ write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, G
     return FALSE;
   call->serial = ++self->last_serial;
   self->messages_sent++;
-  g_hash_table_insert (self->calls, &call->serial, call);
+  ipc_serial_table_insert (&self->calls, &call->serial, call);
   if (call->due != 0 && (self->calls_due == 0 || call->due < self->calls_due))
     {
       self->calls_due = call->due;
@@ -123,7 +114,7 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
   IpcCall *call;
 
   g_mutex_lock (&self->lock);
-  call = g_hash_table_lookup (self->calls, &cancel->serial);
+  call = ipc_serial_table_lookup (&self->calls, cancel->serial);
   if (call != NULL && call->callback != NULL && !call->cancelled)
     {
       call->cancelled = TRUE;
@@ -159,7 +150,7 @@ watch_cancellable (IpcConnection *self, guint64 serial, GCancellable *cancellabl
   *cancel = (CancelData){ g_object_ref (self), serial };
   id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), cancel, cancel_data_free);
   g_mutex_lock (&self->lock);
-  call = g_hash_table_lookup (self->calls, &serial);
+  call = ipc_serial_table_lookup (&self->calls, serial);
   if (call != NULL)
     {
       call->cancellable = g_object_ref (cancellable);
@@ -201,7 +192,7 @@ ipc_request_is_sync (IpcConnection *self, guint64 serial)
   gboolean is_sync;
 
   g_mutex_lock (&self->lock);
-  call = g_hash_table_lookup (self->calls, &serial);
+  call = ipc_serial_table_lookup (&self->calls, serial);
   /* An answer that nobody waits for any more, or never asked for, needs nobody to be called. */
   is_sync = call == NULL || call->callback == NULL;
   g_mutex_unlock (&self->lock);
@@ -214,9 +205,7 @@ ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GEr
   IpcCall *call;
 
   g_mutex_lock (&self->lock);
-  call = g_hash_table_lookup (self->calls, &serial);
-  if (call != NULL)
-    g_hash_table_remove (self->calls, &serial);
+  call = ipc_serial_table_remove (&self->calls, serial);
   if (call != NULL && call->is_sync)
     {
       call->reply = reply != NULL ? ipc_message_ref (reply) : NULL;
@@ -254,17 +243,20 @@ compare_calls (gconstpointer a, gconstpointer b)
 static GPtrArray *
 steal_calls_locked (IpcConnection *self, CallMatch match, gpointer data)
 {
-  GPtrArray *calls = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer call;
+  GPtrArray *calls = ipc_serial_table_list (&self->calls);
 
-  g_hash_table_iter_init (&iter, self->calls);
-  while (g_hash_table_iter_next (&iter, NULL, &call))
-    if (match (self, call, data))
-      {
-        g_ptr_array_add (calls, call);
-        g_hash_table_iter_steal (&iter);
-      }
+  for (guint i = 0; i < calls->len;)
+    {
+      IpcCall *call = g_ptr_array_index (calls, i);
+
+      if (match (self, call, data))
+        {
+          ipc_serial_table_remove (&self->calls, call->serial);
+          i++;
+        }
+      else
+        g_ptr_array_remove_index_fast (calls, i);
+    }
   g_ptr_array_sort (calls, compare_calls);
   return calls;
 }
@@ -352,7 +344,7 @@ give_up_locked (IpcConnection *self, IpcCall *call)
 
   known->serial = call->serial;
   known->offset = call->offset;
-  g_hash_table_insert (self->calls, &known->serial, known);
+  ipc_serial_table_insert (&self->calls, &known->serial, known);
   self->n_given_up++;
   if (self->state != IPC_CONNECTION_OPEN || self->wire_format != IPC_WIRE_FORMAT_BINARY)
     return;
@@ -372,14 +364,12 @@ make_end_error (IpcConnection *self, IpcCall *call)
 static void
 update_due_locked (IpcConnection *self)
 {
-  GHashTableIter iter;
-  gpointer value;
+  g_autoptr (GPtrArray) calls = ipc_serial_table_list (&self->calls);
 
   self->calls_due = 0;
-  g_hash_table_iter_init (&iter, self->calls);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
+  for (guint i = 0; i < calls->len; i++)
     {
-      IpcCall *call = value;
+      IpcCall *call = g_ptr_array_index (calls, i);
 
       if (call->due != 0 && call->callback != NULL && (self->calls_due == 0 || call->due < self->calls_due))
         self->calls_due = call->due;
@@ -616,7 +606,7 @@ abandon (IpcConnection *self, IpcCall *call, GError **reason)
     g_clear_error (reason);     /* it came after all */
   else
     {
-      g_hash_table_remove (self->calls, &call->serial);
+      ipc_serial_table_remove (&self->calls, call->serial);
       if (self->state == IPC_CONNECTION_CLOSED || self->input_over)
         {
           g_clear_error (reason);
@@ -695,8 +685,8 @@ ipc_request_hold (IpcConnection *self, IpcRequestToken *token)
   g_mutex_lock (&self->lock);
   if (self->state == IPC_CONNECTION_OPEN && token->must_answer && !g_atomic_int_get (&token->answered))
     {
-      g_hash_table_insert (self->held, &token->serial, token);
-      if (g_hash_table_size (self->held) >= MAX_HELD)
+      ipc_serial_table_insert (&self->held, &token->serial, token);
+      if (ipc_serial_table_size (&self->held) >= MAX_HELD)
         ipc_connection_update_pressure_locked (self);
     }
   g_mutex_unlock (&self->lock);
@@ -706,9 +696,9 @@ static void
 let_go_locked (IpcConnection *self, IpcRequestToken *token)
 {
   token->message = NULL;
-  if (self->held != NULL && g_hash_table_lookup (self->held, &token->serial) == token)
+  if (ipc_serial_table_lookup (&self->held, token->serial) == token)
     {
-      g_hash_table_remove (self->held, &token->serial);
+      ipc_serial_table_remove (&self->held, token->serial);
       if (self->read_paused)
         ipc_connection_update_pressure_locked (self);
     }
@@ -723,7 +713,7 @@ ipc_request_cancelled_by_peer (IpcConnection *self, guint64 serial)
   IpcRequestToken *token;
 
   g_mutex_lock (&self->lock);
-  token = g_hash_table_lookup (self->held, &serial);
+  token = ipc_serial_table_lookup (&self->held, serial);
   if (token != NULL)
     request = ipc_request_token_get_message (token);
   g_mutex_unlock (&self->lock);

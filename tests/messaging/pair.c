@@ -301,6 +301,16 @@ raw_drain (Raw *self, guint64 size)
   return drained;
 }
 
+void
+raw_sip (Raw *self, gsize size)
+{
+  g_autofree char *buffer = g_malloc (size);
+
+  if (recv (self->fd, buffer, size, 0) < 0)
+    g_assert_cmpint (errno, ==, EAGAIN);
+  ipc_test_iterate (10);
+}
+
 static gboolean
 has_bytes (Raw *self, gsize size)
 {

@@ -90,6 +90,8 @@ JsonObject *raw_read_object (Raw *self) G_GNUC_WARN_UNUSED_RESULT;
 void  raw_wait_end   (Raw *self);
 /* Reads and forgets until SIZE bytes came or it ends: how many came. */
 guint64 raw_drain    (Raw *self, guint64 size);
+/* Takes what there is, at most SIZE bytes, and runs the loop a little. */
+void  raw_sip        (Raw *self, gsize size);
 /* A whole frame: its header, and the body in BODY (owned by the caller, nullable). */
 void  raw_read_frame (Raw *self, IpcFrame *frame, GBytes **body);
 void  raw_write_frame (Raw *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial, const char *type, const char *text);
