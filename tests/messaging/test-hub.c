@@ -52,6 +52,8 @@ static void
 owner_flush (IpcHubWatch *watch)
 {
   TEST_OWNER (watch->owner)->n_flush++;
+  /* It may run right before the loop sleeps, which is no reason for an iteration to end. */
+  g_main_context_wakeup (NULL);
 }
 
 static void
@@ -496,6 +498,35 @@ test_nested_remove (IpcTest *test)
     }
 }
 
+static void
+wait_for_attend (Owner *self)
+{
+  take (self);
+  ipc_test_wait_for (self->n_attend == 1);
+  ipc_test_settle ();
+  g_assert_cmpuint (self->n_attend, ==, 1);
+}
+
+/* Whoever runs the loop from within a callback may wait for what the watch has in store: it is asked to go on, once. */
+static void
+test_nested_resumes (IpcTest *test)
+{
+  Owner *owner = owner_new (NULL);
+  Owner *other = owner_new (NULL);
+
+  owner->on_io = wait_for_attend;
+  poke (owner);
+  ipc_test_wait_for (owner->n_io == 1 && owner->n_attend == 1);
+  /* without a loop in the callback it is not */
+  owner->on_io = take;
+  poke (owner);
+  ipc_test_wait_for (owner->n_io == 2);
+  ipc_test_settle ();
+  g_assert_cmpuint (owner->n_attend, ==, 1);
+  owner_drop (owner);
+  owner_drop (other);
+}
+
 /* ── Attention, deadlines, flushes ── */
 
 static void
@@ -920,6 +951,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/hub/add-again", test_add_again);
   ipc_test_add ("/messaging/hub/nested", test_nested);
   ipc_test_add ("/messaging/hub/nested-deep", test_nested_deep);
+  ipc_test_add ("/messaging/hub/nested-resumes", test_nested_resumes);
   ipc_test_add ("/messaging/hub/nested-remove", test_nested_remove);
   ipc_test_add ("/messaging/hub/attend", test_attend);
   ipc_test_add ("/messaging/hub/attend-again", test_attend_again);

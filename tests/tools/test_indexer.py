@@ -371,8 +371,17 @@ def usage(directory):
         equal((result.returncode, result.stderr.count(b'\n')), (1, 1), result)
 
 
+def need_terminals():
+    try:
+        for fd in os.openpty():
+            os.close(fd)
+    except OSError as error:
+        raise Skip('no terminals here: %s' % error)
+
+
 @case
 def progress_on_a_terminal(directory):
+    need_terminals()
     tree = make_tree(directory)
     script = 'stty cols 100; exec "$0" "$1" -o "$2" -w c'
     result = run(sys.executable, '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)',
