@@ -86,7 +86,8 @@ is_over (gpointer data)
 
   if (run->fd >= 0)
     fuzz_drain (run->fd);
-  return run->n_opened > 0 && ipc_client_get_state (run->client) == IPC_CLIENT_STATE_CLOSED && run->n_answered == run->n_asked;
+  return run->n_opened > 0 && ipc_client_get_state (run->client) == IPC_CLIENT_STATE_CLOSED &&
+         run->n_answered == run->n_asked;
 }
 
 static gboolean

@@ -85,7 +85,8 @@ static GPtrArray *holders; /* (element-type IpcConnection) and where they came f
 static IpcMessage *
 handle_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error)
 {
-  return ipc_message_new_full ("echo_response", ipc_message_get_format (request), ipc_message_get_payload (request), NULL, NULL);
+  return ipc_message_new_full ("echo_response", ipc_message_get_format (request), ipc_message_get_payload (request),
+                               NULL, NULL);
 }
 
 static IpcMessage *

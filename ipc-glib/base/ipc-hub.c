@@ -25,6 +25,7 @@
 #define DISPATCH_BUDGET_US 2000 /* then other sources of the loop get their turn */
 
 typedef struct _Batch Batch;
+typedef struct _Running Running;
 
 /* The events of one dispatch; a watch that is removed meanwhile is taken out of it. */
 struct _Batch
@@ -33,6 +34,15 @@ struct _Batch
   int n;
   IpcHubWatch *watches[MAX_EVENTS];
   guint events[MAX_EVENTS];
+};
+
+/* A watch that is called right now. If that runs the loop itself, what the watch has in store is not to wait for the
+ * end of it: there may be no event to come that would tell. */
+struct _Running
+{
+  Running *outer;
+  IpcHubWatch *watch;           /* (nullable) NULL once it is removed */
+  gboolean resumed;             /* it is, or was, asked to go on in the nested loop */
 };
 
 struct _IpcHub
@@ -53,6 +63,7 @@ struct _IpcHub
   GQueue attend;                /* (mutex lock) (element-type IpcHubWatch) */
   IpcTimerQueue timers;         /* (mutex lock) */
   Batch *batch;                 /* (mutex lock) (nullable) innermost */
+  Running *running;             /* (mutex lock) (nullable) innermost */
 };
 
 G_LOCK_DEFINE_STATIC (hubs);
@@ -100,6 +111,26 @@ deadline_passed (IpcHub *hub, gint *timeout)
 }
 
 static void
+queue_attend_locked (IpcHub *hub, IpcHubWatch *watch)
+{
+  if (watch->in_attend)
+    return;
+  watch->in_attend = TRUE;
+  g_queue_push_tail_link (&hub->attend, &watch->attend_link);
+}
+
+static void
+resume_in_nested_loop_locked (IpcHub *hub)
+{
+  Running *running = hub->running;
+
+  if (running == NULL || running->resumed || running->watch == NULL)
+    return;
+  running->resumed = TRUE;
+  queue_attend_locked (hub, running->watch);
+}
+
+static void
 poll_epoll_set (IpcHub *hub)
 {
   g_source_remove_unix_fd (&hub->source, hub->tag);
@@ -120,6 +151,7 @@ hub_prepare (GSource *source, gint *timeout)
   if (hub->polls_watch && g_atomic_int_get (&hub->wants_epoll))
     poll_epoll_set (hub);
   g_mutex_lock (&hub->lock);
+  resume_in_nested_loop_locked (hub);
   ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, timeout);
   /* From here on whoever queues something wakes the loop: it is seen under the lock. */
   if (!ready)
@@ -158,11 +190,7 @@ collect_due (IpcHub *hub)
       IpcHubWatch *watch = (IpcHubWatch *) timer;
 
       ipc_timer_queue_set (&hub->timers, timer, 0);
-      if (!watch->in_attend)
-        {
-          watch->in_attend = TRUE;
-          g_queue_push_tail_link (&hub->attend, &watch->attend_link);
-        }
+      queue_attend_locked (hub, watch);
     }
 }
 
@@ -182,13 +210,16 @@ run_attends (IpcHub *hub)
     {
       IpcHubWatch *watch = hub->attend.head->data;
       GObject *owner = g_object_ref (watch->owner);
+      Running running = { hub->running, watch, FALSE };
 
       g_queue_unlink (&hub->attend, &watch->attend_link);
       watch->in_attend = FALSE;
+      hub->running = &running;
       g_mutex_unlock (&hub->lock);
       watch->funcs->attend (watch);
       g_object_unref (owner);
       g_mutex_lock (&hub->lock);
+      hub->running = running.outer;
     }
   g_mutex_unlock (&hub->lock);
 }
@@ -232,17 +263,20 @@ run_round_locked (IpcHub *hub, Batch *batch)
   for (int i = 0; i < batch->n; i++)
     {
       IpcHubWatch *watch = batch->watches[i];
+      Running running = { hub->running, watch, FALSE };
       GObject *owner;
       gboolean again;
 
       if (watch == NULL)
         continue;
       owner = g_object_ref (watch->owner);
+      hub->running = &running;
       g_mutex_unlock (&hub->lock);
       again = watch->funcs->io (watch, batch->events[i]);
       batch->events[i] = 0;
       g_object_unref (owner);
       g_mutex_lock (&hub->lock);
+      hub->running = running.outer;
       /* It may have been removed, and its owner gone; then it is not in the batch any more. */
       if (!again)
         batch->watches[i] = NULL;
@@ -273,11 +307,8 @@ run_batch (IpcHub *hub, Batch *batch)
     {
       IpcHubWatch *watch = batch->watches[i];
 
-      if (watch != NULL && !watch->in_attend)
-        {
-          watch->in_attend = TRUE;
-          g_queue_push_tail_link (&hub->attend, &watch->attend_link);
-        }
+      if (watch != NULL)
+        queue_attend_locked (hub, watch);
     }
   g_mutex_unlock (&hub->lock);
 }
@@ -459,6 +490,9 @@ forget (IpcHub *hub, IpcHubWatch *watch)
     for (int i = 0; i < batch->n; i++)
       if (batch->watches[i] == watch)
         batch->watches[i] = NULL;
+  for (Running *running = hub->running; running != NULL; running = running->outer)
+    if (running->watch == watch)
+      running->watch = NULL;
   if (watch->in_flush)
     g_queue_unlink (&hub->flush, &watch->flush_link);
   if (watch->in_attend)

@@ -156,7 +156,7 @@ ipc_inbox_settle (IpcInbox *self)
       g_clear_pointer (&self->buffer, ipc_buffer_release);
       self->start = self->end = 0;
     }
-  else if (have <= SMALL && self->wanted <= LARGE && self->buffer->capacity > SMALL)
+  else if (have <= SMALL && self->buffer->capacity > SMALL)
     move_to (self, buffer_new (have <= 512 ? 512 : SMALL));
 }
 

@@ -32,7 +32,8 @@ handle_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, 
   Service *self = user_data;
 
   self->n_messages++;
-  return ipc_message_new_full ("echo_response", ipc_message_get_format (request), ipc_message_get_payload (request), NULL, NULL);
+  return ipc_message_new_full ("echo_response", ipc_message_get_format (request), ipc_message_get_payload (request),
+                               NULL, NULL);
 }
 
 static IpcMessage *

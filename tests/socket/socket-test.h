@@ -63,7 +63,8 @@ IpcClient *client_open      (const char *address) G_GNUC_WARN_UNUSED_RESULT;
 GError    *client_fail_open (IpcClient *client) G_GNUC_WARN_UNUSED_RESULT;
 GError    *client_fail_open_at (const char *address) G_GNUC_WARN_UNUSED_RESULT;
 /* A request of TYPE with TEXT: the text of the reply, or NULL. */
-char      *client_ask       (IpcClient *client, const char *type, const char *text, gint timeout, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+char      *client_ask       (IpcClient *client, const char *type, const char *text, gint timeout,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Asks for an echo and gets it. */
 void       client_check     (IpcClient *client);
 

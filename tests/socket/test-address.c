@@ -134,7 +134,7 @@ assert_bad (const BadAddress *one, const GError *error)
 static void
 check_parse (const BadAddress *one)
 {
-  const IpcSocketAddress before = { .kind = (IpcSocketAddressKind) 77, .directory = (char *) "d", .basename = (char *) "b" };
+  const IpcSocketAddress before = { (IpcSocketAddressKind) 77, (char *) "d", (char *) "b" };
   IpcSocketAddress parsed = before;
   g_autoptr (GError) error = NULL;
 
@@ -220,7 +220,8 @@ test_nothing_is_made (IpcTest *test)
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
-      g_autoptr (IpcServer) server = g_object_new (IPC_TYPE_SOCKET_SERVER, "address", bad[i].address, "scope", scope, NULL);
+      g_autoptr (IpcServer) server = g_object_new (IPC_TYPE_SOCKET_SERVER, "address", bad[i].address,
+                                                   "scope", scope, NULL);
 
       g_assert_false (ipc_server_start (server, NULL));
     }

@@ -293,7 +293,8 @@ test_server_uid (IpcTest *test)
 {
   g_autoptr (Service) service = service_start (test);
   g_autofree char *path = socket_path (test);
-  g_autofree char *complaint = g_strdup_printf ("the server has uid %u, expected %u", (guint) geteuid (), (guint) geteuid () + 1);
+  guint uid = geteuid ();
+  g_autofree char *complaint = g_strdup_printf ("the server has uid %u, expected %u", uid, uid + 1);
   g_autoptr (IpcClient) client = IPC_CLIENT (ipc_socket_client_new (path));
   g_autoptr (GError) error = NULL;
   g_autoptr (GError) sync_error = NULL;
@@ -542,8 +543,10 @@ spawn_in_namespace (const char *role, const char *path, const char *argument)
   g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
   g_autofree char *option = g_strconcat ("--ipc-test-peer=", role, NULL);
 
-  return ipc_test_peer_spawn_program ((const char *[]) { "env", "ASAN_OPTIONS=detect_leaks=0", "unshare", "-pf", "--kill-child",
-                                                         program, option, path, argument, NULL });
+  const char *argv[] = { "env", "ASAN_OPTIONS=detect_leaks=0", "unshare", "-pf", "--kill-child",
+                         program, option, path, argument, NULL };
+
+  return ipc_test_peer_spawn_program (argv);
 }
 
 static gboolean

@@ -116,7 +116,8 @@ kill_after_bytes (IpcTest *test, const char *size, gboolean hello, const char *t
   g_autofree char *path = socket_path (test);
   g_autoptr (IpcClient) bystander = client_open (path);
   guint n_fds = ipc_test_count_fds ();
-  g_autoptr (IpcTestPeer) peer = ipc_test_peer_spawn ("raw-client", (const char *[]) { path, size, hello ? "hello" : NULL, NULL });
+  const char *arguments[] = { path, size, hello ? "hello" : NULL, NULL };
+  g_autoptr (IpcTestPeer) peer = ipc_test_peer_spawn ("raw-client", arguments);
 
   ipc_test_peer_expect (peer, "sent");
   ipc_test_settle ();
@@ -579,7 +580,8 @@ test_fork (IpcTest *test)
   ipc_test_peer_expect (peer, "parent serves");
 
   ipc_test_peer_kill (peer);
-  /* The child lives, and keeps nothing: neither the connection to our server, nor that of our client, nor the address. */
+  /* The child lives, and keeps nothing: neither the connection to our server, nor that of our client, nor the
+   * address. */
   g_assert_no_error (service_wait_disconnected (service, 2));
   ipc_test_wait_for (burst->n_done == 1);
   assert_ipc_error (burst->errors[0], IPC_ERROR_UNCERTAIN, NULL);
