@@ -452,6 +452,7 @@ test_huge_frame_not_sent (IpcTest *test)
   g_autoptr (Victim) victim = victim_new (lure);
   const IpcFrame huge = { .kind = IPC_FRAME_REPLY, .reply_serial = 1, .type_length = 1, .length = MAX_LENGTH };
   guint8 header[IPC_FRAME_HEADER_SIZE];
+  const guint8 part[10000] = { 0 };
   gsize before = get_heap ();
 
   ipc_frame_encode (&huge, header);
@@ -460,6 +461,13 @@ test_huge_frame_not_sent (IpcTest *test)
   raw_send (victim->server, "x", 1);
   ipc_test_settle ();
   g_assert_cmpint ((gssize) (get_heap () - before), <=, ANNOUNCED_MAX);
+  /* with enough of it there that it has to be kept, the rest still is not set aside for */
+  for (guint i = 0; i < 2; i++)
+    {
+      raw_send (victim->server, part, sizeof part);
+      ipc_test_settle ();
+    }
+  g_assert_cmpint ((gssize) (get_heap () - before), <=, MIB);
   g_assert_cmpuint (victim->n_closed, ==, 0);
 }
 
