@@ -50,6 +50,7 @@ struct _IpcHub
   GSource source;
   GMainContext *context;        /* not owned: each watch's owner keeps it */
   gpointer tag;                 /* what GLib polls; only used by whoever runs the context */
+  gboolean is_due;              /* a deadline has passed; only used by whoever runs the context */
   gboolean polls_watch;         /* the tag is of the only watch, not of the epoll set */
   gint wants_epoll;             /* (atomic) it has to be of the epoll set */
   int epoll_fd;
@@ -76,6 +77,9 @@ run_flushes (IpcHub *hub)
 {
   guint n;
 
+  /* What another thread queues just now, prepare() sees under the lock. */
+  if (g_atomic_pointer_get (&hub->flush.head) == NULL)
+    return;
   /* Other threads may queue as fast as this one writes: what comes now has its turn in prepare(). */
   g_mutex_lock (&hub->lock);
   n = hub->flush.length;
@@ -152,7 +156,8 @@ hub_prepare (GSource *source, gint *timeout)
     poll_epoll_set (hub);
   g_mutex_lock (&hub->lock);
   resume_in_nested_loop_locked (hub);
-  ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, timeout);
+  hub->is_due = deadline_passed (hub, timeout);
+  ready = hub->attend.head != NULL || hub->flush.head != NULL || hub->is_due;
   /* From here on whoever queues something wakes the loop: it is seen under the lock. */
   if (!ready)
     g_atomic_int_set (&hub->sleeping, TRUE);
@@ -170,7 +175,8 @@ hub_check (GSource *source)
   if (g_source_query_unix_fd (source, hub->tag) != 0)
     return TRUE;
   g_mutex_lock (&hub->lock);
-  ready = hub->attend.head != NULL || hub->flush.head != NULL || deadline_passed (hub, NULL);
+  hub->is_due = deadline_passed (hub, NULL);
+  ready = hub->attend.head != NULL || hub->flush.head != NULL || hub->is_due;
   g_mutex_unlock (&hub->lock);
   return ready;
 }
@@ -200,8 +206,8 @@ run_attends (IpcHub *hub)
 {
   guint n;
 
-  /* prepare() looked under the lock; what came since then is seen next time. */
-  if (g_atomic_pointer_get (&hub->attend.head) == NULL && hub->timers.heap->len == 0)
+  /* prepare() or check() looked under the lock; what came since then is seen next time. */
+  if (g_atomic_pointer_get (&hub->attend.head) == NULL && !hub->is_due)
     return;
   g_mutex_lock (&hub->lock);
   collect_due (hub);

@@ -561,10 +561,15 @@ void
 ipc_connection_request_async (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
+  GTask *task;
+
   g_return_if_fail (IPC_IS_CONNECTION (self));
   g_return_if_fail (message != NULL);
 
-  ipc_connection_request_for_task (self, message, timeout, ipc_task_new (self, cancellable, callback, user_data, ipc_connection_request_async));
+  /* Not ipc_task_new(): a name costs an allocation, and there is one of these for each request. */
+  task = g_task_new (self, cancellable, callback, user_data);
+  (g_task_set_source_tag) (task, ipc_connection_request_async);
+  ipc_connection_request_for_task (self, message, timeout, task);
 }
 
 /**
