@@ -29,35 +29,34 @@ type_depth (const GVariantType *type)
   return 1 + deepest;
 }
 
-static gboolean
-holds_variants (const GVariantType *type)
-{
-  return memchr (g_variant_type_peek_string (type), 'v', g_variant_type_get_string_length (type)) != NULL;
-}
+static gboolean depth_is_within (GVariant *value, guint left);
 
-/* Each container and each variant is a level. A type string tells the depth of what has no
- * variants in it, however many elements there are; only variants have to be opened. */
+/* The same for what is in variants, which only the value tells; its own type has been looked at. */
 static gboolean
-depth_is_within (GVariant *value, guint left)
+variants_are_within (GVariant *value, guint left)
 {
-  const GVariantType *type = g_variant_get_type (value);
+  gboolean is_variant = g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT);
   gsize n;
 
-  if (!g_variant_type_is_container (type))
+  if (strchr (g_variant_get_type_string (value), 'v') == NULL)
     return TRUE;
-  if (!holds_variants (type))
-    return type_depth (type) <= left;
-  if (left == 0)
-    return FALSE;
   n = g_variant_n_children (value);
   for (gsize i = 0; i < n; i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
 
-      if (!depth_is_within (child, left - 1))
+      if (is_variant ? !depth_is_within (child, left - 1) : !variants_are_within (child, left - 1))
         return FALSE;
     }
   return TRUE;
+}
+
+/* Each container and each variant is a level. A type string tells the depth of all that is not in a variant. It is
+ * asked once, and not for each element of an array again: it may be as long as the elements are many. */
+static gboolean
+depth_is_within (GVariant *value, guint left)
+{
+  return type_depth (g_variant_get_type (value)) <= left && variants_are_within (value, left);
 }
 
 /* GLib copies what is not aligned, except up to 7 bytes, which it takes as they lie; it then aborts where it comes

@@ -338,7 +338,8 @@ raw_read_frame (Raw *self, IpcFrame *frame, GBytes **body)
 void
 raw_write_frame (Raw *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial, const char *type, const char *text)
 {
-  IpcFrame frame = { .length = (guint32) (strlen (type) + strlen (text)), .kind = (guint8) kind, .flags = IPC_PAYLOAD_FORMAT_TEXT,
+  IpcFrame frame = { .length = (guint32) (strlen (type) + strlen (text)), .kind = (guint8) kind,
+                     .flags = IPC_PAYLOAD_FORMAT_TEXT,
                      .type_length = (guint8) strlen (type), .serial = serial, .reply_serial = reply_serial };
   guint8 header[IPC_FRAME_HEADER_SIZE];
 

@@ -39,7 +39,8 @@ void pair_wait_finalized (gpointer object);
 void pair_send_text (IpcConnection *connection, const char *type, const char *text);
 
 /* A handler that answers with what it got. */
-IpcMessage *pair_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error);
+IpcMessage *pair_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data,
+                       GError **error);
 
 /* Connect this to message-received of a client or connection, to have "type=text " appended to a GString. */
 void pair_log_message (gpointer instance, IpcMessage *message, gpointer string);
@@ -94,7 +95,8 @@ guint64 raw_drain    (Raw *self, guint64 size);
 void  raw_sip        (Raw *self, gsize size);
 /* A whole frame: its header, and the body in BODY (owned by the caller, nullable). */
 void  raw_read_frame (Raw *self, IpcFrame *frame, GBytes **body);
-void  raw_write_frame (Raw *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial, const char *type, const char *text);
+void  raw_write_frame (Raw *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial, const char *type,
+                       const char *text);
 
 /* No descriptor, no turn of the loop is wasted: after some turns nothing is ready any more. */
 void  assert_loop_sleeps (void);

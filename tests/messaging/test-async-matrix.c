@@ -19,7 +19,8 @@ typedef enum
   DISTURB_PEER,   /* the other side closes */
 } Disturbance;
 
-static const char *const disturbance_names[] = { "normal", "pre-cancelled", "cancelled", "dropped", "closed", "closed-by-peer" };
+static const char *const disturbance_names[] = { "normal", "pre-cancelled", "cancelled", "dropped", "closed",
+                                                 "closed-by-peer" };
 
 typedef struct _World World;
 
@@ -175,7 +176,8 @@ begin_request_of_connection (World *self, GCancellable *cancellable)
 static gboolean
 finish_request_of_connection (World *self, GError **error)
 {
-  g_autoptr(IpcMessage) reply = ipc_connection_request_finish (IPC_CONNECTION (self->async.source), self->async.result, error);
+  g_autoptr(IpcMessage) reply = ipc_connection_request_finish (IPC_CONNECTION (self->async.source), self->async.result,
+                                                               error);
 
   return reply != NULL;
 }
@@ -296,11 +298,14 @@ unref_server (World *self)
 
 static const Call calls[] = {
   { "open", set_up_open, begin_open, finish_open, unref_client, close_client, stop_server, NULL },
-  { "open-waiting", set_up_wait, begin_open, finish_open, unref_client, close_client, start_and_stop_server, start_server },
+  { "open-waiting", set_up_wait, begin_open, finish_open, unref_client, close_client, start_and_stop_server,
+    start_server },
   { "request", set_up_pair, begin_request, finish_request, unref_client, close_client, stop_server, answer_all },
-  { "connection-request", set_up_pair, begin_request_of_connection, finish_request_of_connection, unref_client, close_client, stop_server,
+  { "connection-request", set_up_pair, begin_request_of_connection, finish_request_of_connection, unref_client,
+    close_client, stop_server,
     answer_all },
-  { "request-with-callback", set_up_pair, begin_request_with_callback, finish_request_with_callback, unref_client, close_client, stop_server,
+  { "request-with-callback", set_up_pair, begin_request_with_callback, finish_request_with_callback, unref_client,
+    close_client, stop_server,
     answer_all },
   { "send", set_up_stalled, begin_send, finish_send, unref_stalled, close_stalled, close_raw, take_all },
   { "flush", set_up_stalled, begin_flush, finish_flush, unref_stalled, close_stalled, close_raw, take_all },
@@ -374,7 +379,8 @@ is_plausible (Disturbance disturbance, const GError *error)
       return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
     case DISTURB_UNREF:
     case DISTURB_CLOSE:
-      return g_error_matches (error, IPC_ERROR, IPC_ERROR_CLOSED) || g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED) ||
+      return g_error_matches (error, IPC_ERROR, IPC_ERROR_CLOSED) ||
+        g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED) ||
              g_error_matches (error, IPC_ERROR, IPC_ERROR_UNCERTAIN);
     case DISTURB_PEER:
       return is_plausible (DISTURB_CLOSE, error) || g_error_matches (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED) ||
@@ -393,7 +399,8 @@ check_outcome (World *self, Disturbance disturbance, guint k)
 
   g_assert_true (success == (error == NULL));
   if (success ? disturbance == DISTURB_BEFORE : !is_plausible (disturbance, error))
-    g_error ("%s, %s at iteration %u: %s", self->call->name, disturbance_names[disturbance], k, error ? error->message : "succeeded");
+    g_error ("%s, %s at iteration %u: %s", self->call->name, disturbance_names[disturbance], k,
+             error ? error->message : "succeeded");
 }
 
 static void
@@ -406,7 +413,7 @@ run (IpcTest *test, const Call *call, Disturbance disturbance, guint k)
   if (disturbance == DISTURB_BEFORE)
     g_cancellable_cancel (cancellable);
   /* most callers have none */
-  call->begin (&world, disturbance == DISTURB_NOT || disturbance == DISTURB_UNREF || disturbance == DISTURB_CLOSE ? NULL : cancellable);
+  call->begin (&world, disturbance <= DISTURB_CANCEL && disturbance != DISTURB_NOT ? cancellable : NULL);
   g_assert_false (has_called_back (&world));
   ipc_test_iterate (k);
   disturb (&world, disturbance, cancellable);

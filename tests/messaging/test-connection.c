@@ -376,7 +376,8 @@ test_clients (IpcTest *test)
   g_assert_false (ipc_server_send_to (pair.server, id, message, &error));
   g_assert_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (error->message, pair.path));
-  g_string_printf (expected, "+%" G_GUINT64_FORMAT " +%" G_GUINT64_FORMAT " -%" G_GUINT64_FORMAT " -%" G_GUINT64_FORMAT " ",
+  g_string_printf (expected,
+                   "+%" G_GUINT64_FORMAT " +%" G_GUINT64_FORMAT " -%" G_GUINT64_FORMAT " -%" G_GUINT64_FORMAT " ",
                    id, id + 2, id + 2, id);
   g_assert_cmpuint (log->len, ==, expected->len);
 }
@@ -530,7 +531,8 @@ test_open_again (IpcTest *test)
   for (guint i = 0; i < 5; i++)
     {
       ipc_client_close (pair.client);
-      ipc_test_wait_for (ipc_client_get_state (pair.client) == IPC_CLIENT_STATE_CLOSED && ipc_server_get_n_clients (pair.server) == 0);
+      ipc_test_wait_for (ipc_client_get_state (pair.client) == IPC_CLIENT_STATE_CLOSED &&
+                         ipc_server_get_n_clients (pair.server) == 0);
       ipc_server_stop (pair.server);
       pair_wait_finalized (g_steal_pointer (&pair.near));
       pair_wait_finalized (g_steal_pointer (&pair.far));

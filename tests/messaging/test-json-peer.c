@@ -60,7 +60,8 @@ json_expect (Json *self, ...)
   g_assert_cmpint (json_object_get_int_member (object, "timestamp"), >, 1600000000);
   va_start (args, self);
   while ((name = va_arg (args, const char *)))
-    g_assert_cmpstr (json_object_get_string_member_with_default (object, name, "(missing)"), ==, va_arg (args, const char *));
+    g_assert_cmpstr (json_object_get_string_member_with_default (object, name, "(missing)"), ==,
+                     va_arg (args, const char *));
   va_end (args);
 }
 
@@ -99,8 +100,11 @@ test_least (IpcTest *test)
 static void
 test_payloads (IpcTest *test)
 {
-  static const char *const payloads[] = { "null", "true", "7", "-1.5", "1e300", "[]", "{}", "{\"a\":[1,{\"b\":null}]}", "\"\"", "\"\\u001f\\u0001\\n\\\"\\\\\"",
-                                          "\"gr\xc3\xbc\xc3\x9f\"", "\"\\ud83d\\ude00\"", "[\"\\u001f\"]", "9223372036854775807" };
+  static const char *const payloads[] = {
+    "null", "true", "7", "-1.5", "1e300", "[]", "{}", "{\"a\":[1,{\"b\":null}]}", "\"\"",
+    "\"\\u001f\\u0001\\n\\\"\\\\\"", "\"gr\xc3\xbc\xc3\x9f\"", "\"\\ud83d\\ude00\"", "[\"\\u001f\"]",
+    "9223372036854775807",
+  };
   g_auto(Json) json = { 0 };
 
   json_init (&json, test);
@@ -203,7 +207,8 @@ test_unknown_type (IpcTest *test)
 
   json_init (&json, test);
   json_say (&json, "{\"message_type\":\"x\",\"id\":\"1\"}");
-  json_expect (&json, "message_type", "error", "payload", "unknown message type: x", "code", "unknown-type", "reply_to", "1", NULL);
+  json_expect (&json, "message_type", "error", "payload", "unknown message type: x", "code", "unknown-type", "reply_to",
+               "1", NULL);
   /* whom somebody listens to is not told so */
   g_signal_connect (json.pair.server, "message-received", G_CALLBACK (pair_log_client_message), log);
   json_say (&json, "{\"message_type\":\"x\",\"payload\":\"1\"}{\"message_type\":\"echo\",\"payload\":\"2\"}");
@@ -251,7 +256,8 @@ test_later (IpcTest *test)
 
   json_init (&json, test);
   ipc_server_add_handler (json.pair.server, "keep", keep, requests, NULL);
-  json_say (&json, "{\"message_type\":\"keep\",\"id\":\"a\",\"payload\":\"1\"}{\"message_type\":\"keep\",\"id\":\"b\",\"payload\":\"2\"}"
+  json_say (&json,
+            "{\"message_type\":\"keep\",\"id\":\"a\",\"payload\":\"1\"}{\"message_type\":\"keep\",\"id\":\"b\",\"payload\":\"2\"}"
                    "{\"message_type\":\"keep\",\"id\":\"c\",\"payload\":\"3\"}");
   ipc_test_wait_for (requests->len == 3);
   g_assert_true (ipc_message_get_is_request (requests->pdata[0]));
@@ -266,7 +272,8 @@ test_later (IpcTest *test)
 
 /* ── Cuts and ends ── */
 
-static const char split_text[] = "{\"id\":\"\\u00e9\\\\\",\"message_type\":\"echo\",\"payload\":{\"a\":[-1.5e+3,\"gr\xc3\xbc\xc3\x9f\",true]}} \n ";
+static const char split_text[] =
+  "{\"id\":\"\\u00e9\\\\\",\"message_type\":\"echo\",\"payload\":{\"a\":[-1.5e+3,\"gr\xc3\xbc\xc3\x9f\",true]}} \n ";
 
 static void
 test_split (IpcTest *test)
@@ -433,8 +440,10 @@ test_large_answer (IpcTest *test)
 static void
 test_invalid (IpcTest *test)
 {
-  static const char *const invalid[] = { "{\"a\":1,}", "{\"a\":01}", "[1]", "x", "{'a':1}", "{\"a\":\"\\u0000\"}", "{\"a\":1,\"a\":2}",
-                                         "{\"a\":1e999}", "{\"\xff\":1}", "{\"a\":\"\n\"}", "{\"a\":9223372036854775808}" };
+  static const char *const invalid[] = {
+    "{\"a\":1,}", "{\"a\":01}", "[1]", "x", "{'a':1}", "{\"a\":\"\\u0000\"}", "{\"a\":1,\"a\":2}", "{\"a\":1e999}",
+    "{\"\xff\":1}", "{\"a\":\"\n\"}", "{\"a\":9223372036854775808}",
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (invalid); i++)
     {
@@ -469,10 +478,12 @@ test_deep (IpcTest *test)
 static void
 test_no_message (IpcTest *test)
 {
-  static const char *const objects[] = { "{}", "{\"message_type\":7}", "{\"message_type\":\"\"}", "{\"message_type\":\"a\\nb\"}",
-                                         "{\"message_type\":\"echo\",\"headers\":[]}", "{\"message_type\":\"echo\",\"headers\":{\"a\":1}}",
-                                         "{\"message_type\":\"echo\",\"timestamp\":\"now\"}", "{\"message_type\":\"echo\",\"payload_base64\":\"?\"}",
-                                         "{\"message_type\":\"echo\",\"payload_base64\":7}" };
+  static const char *const objects[] = {
+    "{}", "{\"message_type\":7}", "{\"message_type\":\"\"}", "{\"message_type\":\"a\\nb\"}",
+    "{\"message_type\":\"echo\",\"headers\":[]}", "{\"message_type\":\"echo\",\"headers\":{\"a\":1}}",
+    "{\"message_type\":\"echo\",\"timestamp\":\"now\"}", "{\"message_type\":\"echo\",\"payload_base64\":\"?\"}",
+    "{\"message_type\":\"echo\",\"payload_base64\":7}",
+  };
   g_auto(Json) json = { 0 };
 
   json_init (&json, test);

@@ -258,7 +258,8 @@ test_lazy_in_threads (IpcTest *test)
   for (guint round = 0; round < 15; round++)
     for (guint format = 0; format < 4; format++)
       {
-        g_autoptr(IpcMessage) message = ipc_message_new_full ("type", (IpcPayloadFormat) format, payloads[format], headers, NULL);
+        g_autoptr(IpcMessage) message = ipc_message_new_full ("type", (IpcPayloadFormat) format, payloads[format],
+                                                              headers, NULL);
 
         read_at_once (message);
       }
@@ -334,7 +335,8 @@ static void
 lend_request (IpcMessage *message, IpcRequestToken *token, GObject *connection)
 {
   lend (message, IPC_PAYLOAD_FORMAT_TEXT, "text");
-  *token = (IpcRequestToken) { .serial = 77, .connection = connection, .id = "id-1", .dropped = note_dropped, .must_answer = TRUE };
+  *token = (IpcRequestToken) { .serial = 77, .connection = connection, .id = "id-1", .dropped = note_dropped,
+                               .must_answer = TRUE };
   message->is_request = TRUE;
   message->token = token;
 }

@@ -178,7 +178,8 @@ static void
 test_types (IpcTest *test)
 {
   g_autofree char *longest = g_strnfill (255, 't');
-  const char *const types[] = { "a", " ", "org.example.Progress", "gr\xc3\xbc\xc3\x9f", "errors", "Error", "lines", "ipc", longest };
+  const char *const types[] = { "a", " ", "org.example.Progress", "gr\xc3\xbc\xc3\x9f", "errors", "Error", "lines",
+                                "ipc", longest };
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     {
@@ -194,7 +195,8 @@ test_types_refused (IpcTest *test)
 {
   g_autofree char *too_long = g_strnfill (256, 't');
   g_autofree char *much_too_long = g_strnfill (100000, 't');
-  const char *const types[] = { "", too_long, much_too_long, "a\nb", "\x01", "a\x7f", "\xc2\x85", "\xff", "gr\xfc", "a\xe2\x82" };
+  const char *const types[] = { "", too_long, much_too_long, "a\nb", "\x01", "a\x7f", "\xc2\x85", "\xff", "gr\xfc",
+                                "a\xe2\x82" };
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     {
@@ -202,7 +204,8 @@ test_types_refused (IpcTest *test)
       g_autoptr(GError) error = NULL;
 
       g_assert_false (ipc_message_check (message, FALSE, &error));
-      g_assert_true (g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_DATA) || g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT));
+      g_assert_true (g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_DATA) ||
+                     g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT));
       /* it does not repeat what is not text */
       g_assert_true (g_utf8_validate (error->message, -1, NULL));
       g_assert_cmpuint (strlen (error->message), <, 600);
@@ -443,7 +446,8 @@ test_json_values (IpcTest *test)
 
   assert_sendable (fine);
   g_assert_false (ipc_message_check (refused, FALSE, &error));
-  g_assert_true (g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_DATA) || g_error_matches (error, IPC_ERROR, IPC_ERROR_TOO_LARGE));
+  g_assert_true (g_error_matches (error, IPC_ERROR, IPC_ERROR_INVALID_DATA) ||
+                 g_error_matches (error, IPC_ERROR, IPC_ERROR_TOO_LARGE));
   g_assert_nonnull (strstr (error->message, "65536"));
 }
 
@@ -463,7 +467,8 @@ test_json_strings (IpcTest *test)
 static void
 test_json_full (IpcTest *test)
 {
-  static const char *const refused[] = { "[1,]", "{}{}", "0123", "{\"a\":1,\"a\":1}", "\"\\u0000\"", "18446744073709551615" };
+  static const char *const refused[] = { "[1,]", "{}{}", "0123", "{\"a\":1,\"a\":1}", "\"\\u0000\"",
+                                         "18446744073709551615" };
   g_autoptr(GBytes) spaced = bytes_of (" [ 1 ]\n");
   g_autoptr(IpcMessage) fine = ipc_message_new_full ("type", IPC_PAYLOAD_FORMAT_JSON, spaced, NULL, NULL);
 

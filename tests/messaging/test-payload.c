@@ -69,7 +69,8 @@ static void
 test_json (IpcTest *test)
 {
   static const char *const fine[] = { "null", " [1,2] ", "\"x\"", "-1.5e3", "{\"a\":{\"b\":[]}}" };
-  static const char *const refused[] = { "", " ", "[1,]", "{}{}", "nul", "0123", "{\"a\":1,\"a\":2}", "\"\\u0000\"", "1e999",
+  static const char *const refused[] = { "", " ", "[1,]", "{}{}", "nul", "0123", "{\"a\":1,\"a\":2}", "\"\\u0000\"",
+                                         "1e999",
                                          "9223372036854775808", "\xef\xbb\xbf[]", "NaN", "'a'" };
 
   for (guint i = 0; i < G_N_ELEMENTS (fine); i++)
@@ -167,7 +168,7 @@ test_variant_depth (IpcTest *test)
       check_variant (nest (64, wraps[i]), FALSE);
       check_variant (nest (100, wraps[i]), FALSE);
     }
-  /* 1 + 31 times two + the number's `v`-less end */
+  /* an entry and its variant are two levels */
   check_variant (nest (31, wrap_entry), TRUE);
   check_variant (nest (32, wrap_entry), FALSE);
 }
@@ -206,6 +207,34 @@ test_variant_wide (IpcTest *test)
   for (guint i = 0; i < 20000; i++)
     g_variant_builder_add (&builder, "{sv}", "key", g_variant_new_uint32 (i));
   check_variant (g_variant_builder_end (&builder), TRUE);
+}
+
+/* A long type is not read anew for each of many elements. By hand, since GLib takes long to make it: an array of N
+ * times (<byte 1>, []), the type of whose empty array has N members. */
+static void
+test_variant_long_type (IpcTest *test)
+{
+  static const char element[] = { 1, 0, 'y', 3 }; /* the variant, and where it ends */
+  const guint n = 40000;
+  g_autofree char *members = g_strnfill (n, 'y');
+  g_autoptr(GString) payload = g_string_new (NULL);
+
+  ipc_test_set_deadline (10);
+  for (guint i = 0; i < n; i++)
+    {
+      g_string_append_len (payload, "\0\0\0\0", i > 0 ? 4 : 0);
+      g_string_append_len (payload, element, sizeof element);
+    }
+  for (guint i = 0; i < n; i++)
+    {
+      guint8 end[4];
+
+      ipc_store_le32 (end, 8 * i + 4);
+      g_string_append_len (payload, (const char *) end, sizeof end);
+    }
+  g_string_append_c (payload, '\0');
+  g_string_append_printf (payload, "a(va(%s))", members);
+  assert_fine (IPC_PAYLOAD_FORMAT_VARIANT, payload->str, payload->len);
 }
 
 static void
@@ -251,7 +280,8 @@ check_unaligned (GVariant *value)
 static void
 test_variant_cut (IpcTest *test)
 {
-  g_autoptr(GBytes) bytes = to_wire (g_variant_new_parsed ("(%x, 'text', [1.5, 2.5], {'a': <uint16 7>})", G_GINT64_CONSTANT (1) << 40));
+  g_autoptr(GBytes) bytes = to_wire (g_variant_new_parsed ("(%x, 'text', [1.5, 2.5], {'a': <uint16 7>})",
+                                                           G_GINT64_CONSTANT (1) << 40));
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
@@ -352,7 +382,7 @@ test_random (IpcTest *test)
       gboolean verdict;
 
       for (gsize j = 0; j < size; j++)
-        bytes[j] = g_rand_boolean (rand) ? (guint8) g_rand_int (rand) : (guint8) "\0asv{}(\"1"[g_rand_int_range (rand, 0, 9)];
+        bytes[j] = (guint8) (g_rand_boolean (rand) ? g_rand_int (rand) : (guint) "\0asv{}(\"1"[g_rand_int_range (rand, 0, 9)]);
       verdict = ipc_payload_check (format, bytes, size, NULL);
       g_assert_cmpint (ipc_payload_check (format, bytes, size, NULL), ==, verdict);
       ipc_headers_check (bytes, size, NULL);
@@ -363,7 +393,8 @@ test_random (IpcTest *test)
 static void
 test_exponents (IpcTest *test)
 {
-  static const double numbers[] = { 1e308, -1e308, 1e-308, 1.5e200, 5e-324, 0.0, -0.0, 1e15, 1e16, 1e17, 123456789.25, G_MAXDOUBLE };
+  static const double numbers[] = { 1e308, -1e308, 1e-308, 1.5e200, 5e-324, 0.0, -0.0, 1e15, 1e16, 1e17, 123456789.25,
+                                    G_MAXDOUBLE };
 
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     {
@@ -408,6 +439,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/payload/variant-empty-depth", test_variant_empty_depth);
   ipc_test_add ("/messaging/payload/variant-branches", test_variant_branches);
   ipc_test_add ("/messaging/payload/variant-wide", test_variant_wide);
+  ipc_test_add ("/messaging/payload/variant-long-type", test_variant_long_type);
   ipc_test_add ("/messaging/payload/variant-malformed", test_variant_malformed);
   ipc_test_add ("/messaging/payload/variant-cut", test_variant_cut);
   ipc_test_add ("/messaging/payload/variant-unaligned", test_variant_unaligned);

@@ -77,7 +77,8 @@ check_size (IpcConnection *from, IpcConnection *to, gsize limit)
   g_autoptr(IpcMessage) fits = message_of (limit - 1);
   g_autoptr(IpcMessage) too_large = message_of (limit);
   g_autoptr(GError) error = NULL;
-  g_autofree char *numbers = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes exceeds the limit of %" G_GSIZE_FORMAT, limit + 1, limit);
+  g_autofree char *numbers = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes exceeds the limit of %" G_GSIZE_FORMAT,
+                                              limit + 1, limit);
   guint64 received = ipc_connection_get_messages_received (to);
 
   ipc_connection_send (from, fits, &error);
@@ -93,7 +94,8 @@ check_size (IpcConnection *from, IpcConnection *to, gsize limit)
 static void
 test_sizes (IpcTest *test)
 {
-  static const guint limits[][3] = { { 2000, 5000, 2000 }, { 5000, 2000, 2000 }, { 1024, 1024, 1024 }, { 1 << 20, 1 << 22, 1 << 20 } };
+  static const guint limits[][3] = { { 2000, 5000, 2000 }, { 5000, 2000, 2000 }, { 1024, 1024, 1024 },
+                                     { 1 << 20, 1 << 22, 1 << 20 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
     {
@@ -482,7 +484,8 @@ test_crossing (IpcTest *test)
     {
       g_assert_true (ipc_connection_send (pair.near, message, NULL));
       g_assert_true (ipc_connection_send (pair.far, message, NULL));
-      ipc_test_wait_for (ipc_connection_get_messages_received (pair.near) == i && ipc_connection_get_messages_received (pair.far) == i);
+      ipc_test_wait_for (ipc_connection_get_messages_received (pair.near) == i &&
+                         ipc_connection_get_messages_received (pair.far) == i);
     }
 }
 

@@ -256,8 +256,10 @@ life_init (Life *self, IpcTest *test, const Where *where, const Action *action)
   self->weak[0] = self->pair.server;
   self->weak[1] = self->pair.client;
   ipc_client_set_max_queued_bytes (self->pair.client, 50000);
-  ipc_server_add_handler (self->pair.server, "echo", where->place == AT_SERVER_HANDLER ? act_in_handler : pair_echo, self, NULL);
-  ipc_client_add_handler (self->pair.client, "echo", where->place == AT_CLIENT_HANDLER ? act_in_handler : pair_echo, self, NULL);
+  ipc_server_add_handler (self->pair.server, "echo", where->place == AT_SERVER_HANDLER ? act_in_handler : pair_echo,
+                          self, NULL);
+  ipc_client_add_handler (self->pair.client, "echo", where->place == AT_CLIENT_HANDLER ? act_in_handler : pair_echo,
+                          self, NULL);
   if (where->place == AT_SERVER)
     listen (self, where, self->pair.server);
   else if (where->place == AT_CLIENT)
@@ -534,7 +536,8 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (wheres); i++)
     {
       static const char *const places[] = { "server", "client", "near", "far", "server-handler", "client-handler" };
-      g_autofree char *path = g_strdup_printf ("/messaging/reentrancy/%s%s%s", places[wheres[i].place], wheres[i].signal ? "/" : "",
+      g_autofree char *path = g_strdup_printf ("/messaging/reentrancy/%s%s%s", places[wheres[i].place],
+                                               wheres[i].signal ? "/" : "",
                                                wheres[i].signal ? wheres[i].signal : "");
 
       ipc_test_add_data (path, &wheres[i], test_where);

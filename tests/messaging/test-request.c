@@ -418,8 +418,10 @@ check_error (IpcTest *test, GQuark domain, int code, const char *text, GQuark ex
 static void
 test_errors (IpcTest *test)
 {
-  static const IpcError same[] = { IPC_ERROR_UNKNOWN_TYPE, IPC_ERROR_INVALID_DATA, IPC_ERROR_TOO_LARGE, IPC_ERROR_FULL };
-  static const IpcError remote[] = { IPC_ERROR_FAILED, IPC_ERROR_TIMED_OUT, IPC_ERROR_NOT_CONNECTED, IPC_ERROR_UNCERTAIN, IPC_ERROR_REMOTE,
+  static const IpcError same[] = { IPC_ERROR_UNKNOWN_TYPE, IPC_ERROR_INVALID_DATA, IPC_ERROR_TOO_LARGE,
+                                   IPC_ERROR_FULL };
+  static const IpcError remote[] = { IPC_ERROR_FAILED, IPC_ERROR_TIMED_OUT, IPC_ERROR_NOT_CONNECTED,
+                                     IPC_ERROR_UNCERTAIN, IPC_ERROR_REMOTE,
                                      IPC_ERROR_ALREADY, IPC_ERROR_PERMISSION_DENIED };
 
   for (guint i = 0; i < G_N_ELEMENTS (same); i++)

@@ -62,7 +62,8 @@ close_connection (IpcServer *server, IpcConnection *connection, IpcMessage *requ
 static void
 answered_back (IpcConnection *connection, IpcMessage *reply, const GError *error, gpointer request)
 {
-  g_autoptr(IpcMessage) message = ipc_message_new_text ("answer", reply ? ipc_message_get_text (reply) : error->message);
+  g_autoptr(IpcMessage) message =
+    ipc_message_new_text ("answer", reply ? ipc_message_get_text (reply) : error->message);
 
   ipc_connection_reply (connection, request, message, NULL);
   ipc_message_unref (request);
@@ -452,7 +453,8 @@ test_events_order (IpcTest *test)
   g_signal_connect (client, "message-received", G_CALLBACK (pair_log_message), log);
   for (guint round = 0; round < 20; round++)
     {
-      ipc_connection_request_with_callback (ipc_client_get_connection (client), message, -1, NULL, answer_cb, &answers[round]);
+      ipc_connection_request_with_callback (ipc_client_get_connection (client), message, -1, NULL, answer_cb,
+                                            &answers[round]);
       if (round % 3 == 0)
         ask (client, "burst", "50", "done");
       else
