@@ -36,12 +36,12 @@ ipc_connection_update_events_locked (IpcConnection *self)
     ipc_hub_modify (&self->watch, events);
 }
 
-/* The statistics change: whoever observes them is told, but not more often than they can look. Whether anybody does
- * is only found out then, so that somebody who comes in between does not miss the last change. */
+/* The statistics change: whoever observes them is told, but not more often than they can look. With nobody to be
+ * told there is no timer: a thousand busy connections would keep the loop busy with theirs. */
 static void
 note_statistics_locked (IpcConnection *self)
 {
-  if (self->statistics_due != 0 || self->watch.hub == NULL)
+  if (self->statistics_due != 0 || self->watch.hub == NULL || !ipc_connection_has_observers (self))
     return;
   self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
   ipc_hub_attend_at (&self->watch, self->statistics_due);

@@ -686,6 +686,7 @@ ipc_connection_close (IpcConnection *self)
       self->calls_due = g_get_monotonic_time () + IPC_LINGER_TIMEOUT_US;
       ipc_connection_update_events_locked (self);
       ipc_hub_attend_at (&self->watch, self->calls_due);
+      ipc_hub_attend (&self->watch);    /* who waits for room waits in vain */
     }
   g_mutex_unlock (&self->lock);
   if (!linger)
