@@ -54,7 +54,7 @@ attach (gpointer *connection)
   int fds[2];
 
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-  *connection = ipc_socket_connection_new (fds[0], TRUE, "fuzz", ipc_server_get_limits (server), &error);
+  *connection = ipc_socket_connection_new (fds[0], TRUE, "fuzz", &server->limits, &error);
   g_assert_no_error (error);
   g_object_add_weak_pointer (*connection, connection);
   ipc_server_take (server, *connection);

@@ -5,6 +5,22 @@
 #include "base/ipc-task-private.h"
 #include "messaging/ipc-client-private.h"
 
+IpcConnection *
+ipc_client_ref_connection (IpcClient *self, GError **error)
+{
+  IpcConnection *connection = NULL;
+
+  if (!ipc_error_check_fork (self->generation, self->address, error))
+    return NULL;
+  g_mutex_lock (&self->lock);
+  if (self->connection != NULL)
+    connection = g_object_ref (self->connection);
+  g_mutex_unlock (&self->lock);
+  if (connection == NULL)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "client of \"%s\": not open", self->address);
+  return connection;
+}
+
 /**
  * ipc_client_add_handler:
  * @self: the client
@@ -23,7 +39,7 @@ ipc_client_add_handler (IpcClient *self, const char *message_type, IpcMessageHan
   g_return_if_fail (IPC_IS_CLIENT (self));
   g_return_if_fail (handler != NULL);
 
-  ipc_handler_table_add (ipc_client_get_handlers (self), message_type, handler, user_data, destroy);
+  ipc_handler_table_add (&self->handlers, message_type, handler, user_data, destroy);
 }
 
 /**
@@ -42,7 +58,7 @@ ipc_client_remove_handler (IpcClient *self, const char *message_type)
 {
   g_return_val_if_fail (IPC_IS_CLIENT (self), FALSE);
 
-  return ipc_handler_table_remove (ipc_client_get_handlers (self), message_type);
+  return ipc_handler_table_remove (&self->handlers, message_type);
 }
 
 /**

@@ -6,7 +6,8 @@
  *   ipc-connection-send.c   sending events, waiting for room
  *   ipc-connection-io.c     its life on the hub: reading, writing, the end
  *   ipc-connection-wait.c   the synchronous calls: the read turn
- *   ipc-request.c           requests: both those it made and those it received
+ *   ipc-request.c           requests that it made
+ *   ipc-answer.c            requests that it received
  *   ipc-dialect-binary.c    frames
  *   ipc-dialect-json.c      objects
  *
@@ -235,6 +236,8 @@ gboolean ipc_request_is_sync            (IpcConnection *self, guint64 serial);
 void     ipc_request_fail_all           (IpcConnection *self);
 void     ipc_request_fail_after         (IpcConnection *self, guint64 serial);
 void     ipc_request_attend             (IpcConnection *self, gint64 now);
+
+/* ipc-answer.c */
 /* Remembers a request that a handler kept. */
 void     ipc_request_hold               (IpcConnection *self, IpcRequestToken *token);
 void     ipc_request_cancelled_by_peer  (IpcConnection *self, guint64 serial);

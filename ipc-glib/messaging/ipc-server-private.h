@@ -5,9 +5,36 @@
 #include "messaging/ipc-connection-private.h"
 #include "messaging/ipc-handler-table-private.h"
 
+typedef enum
+{
+  IPC_SERVER_SIGNAL_CLIENT_CONNECTED,
+  IPC_SERVER_SIGNAL_CLIENT_DISCONNECTED,
+  IPC_SERVER_SIGNAL_MESSAGE_RECEIVED,
+  IPC_SERVER_SIGNAL_AUTHORIZE_CLIENT,
+  IPC_SERVER_SIGNAL_OVERLOADED,
+  IPC_SERVER_N_SIGNALS,
+} IpcServerSignal;
+
 struct _IpcServer
 {
   GObject parent_instance;
+
+  GMainContext *context;        /* (owned) */
+  unsigned generation;
+  char *address;                /* (owned) */
+  IpcScope *scope;              /* (owned) */
+  IpcConnectionLimits limits;
+  guint max_clients;
+  guint mode;
+  gboolean is_running;
+  GListStore *connections;      /* (owned) those that are open */
+  GMutex lock;
+  GHashTable *by_id;            /* (owned) (mutex lock) guint64 → IpcConnection (owned), those that are open */
+  GHashTable *unopened;         /* (owned) IpcConnection (owned) before HELLO */
+  IpcHandlerTable handlers;
+  GTask *stopping;              /* (nullable) (owned) */
+  GSource *stop_timeout;        /* (nullable) (owned) */
+  GSource *stop_cancelled;      /* (nullable) (owned) */
 };
 
 /* What a transport adds to a server. */
@@ -21,9 +48,13 @@ struct _IpcServerClass
   void     (*unlisten) (IpcServer *self);
 };
 
-GMainContext              *ipc_server_get_context (IpcServer *self);
-const IpcConnectionLimits *ipc_server_get_limits  (IpcServer *self);
+extern guint ipc_server_signals[IPC_SERVER_N_SIGNALS];
 
+/* ipc-server-life.c */
 /* Judges a new peer by its credentials before a byte is read, and starts it or turns it away.
  * CONNECTION (transfer full) is set up and not started. */
-void                       ipc_server_take        (IpcServer *self, IpcConnection *connection);
+void ipc_server_take (IpcServer *self, IpcConnection *connection);
+/* Lets nobody in any more. */
+void ipc_server_unlisten (IpcServer *self);
+/* Closes all connections. */
+void ipc_server_forget_peers (IpcServer *self);

@@ -68,7 +68,7 @@ ipc_socket_client_reach (IpcClient *client, GError **error)
   close (directory_fd);
   if (fd < 0)
     return NULL;
-  connection = ipc_socket_connection_new (fd, FALSE, ipc_client_get_address (client), ipc_client_get_limits (client), error);
+  connection = ipc_socket_connection_new (fd, FALSE, ipc_client_get_address (client), &client->limits, error);
   if (connection != NULL)
     connection->peer_context = context;
   else

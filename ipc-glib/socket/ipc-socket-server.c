@@ -81,7 +81,7 @@ incoming (GSocketService *service, GSocketConnection *stream, GObject *source, g
       g_debug ("%s: a client was lost: %s", ipc_server_get_address (self), g_strerror (errno));
       return TRUE;
     }
-  connection = ipc_socket_connection_new (fd, TRUE, ipc_server_get_address (self), ipc_server_get_limits (self), &error);
+  connection = ipc_socket_connection_new (fd, TRUE, ipc_server_get_address (self), &self->limits, &error);
   if (connection != NULL)
     ipc_server_take (self, connection);
   else
@@ -134,7 +134,7 @@ ipc_socket_server_listen (IpcServer *server, GError **error)
   directory_fd = ipc_socket_address_open_directory (&address, ipc_server_get_scope (server), TRUE, error);
   if (directory_fd < 0 ||
       !ipc_socket_path_listen (&self->path, directory_fd, address.basename, ipc_server_get_mode (server), BACKLOG,
-                               ipc_server_get_context (server), error))
+                               server->context, error))
     return FALSE;
   if (start_service (self, error))
     return TRUE;
