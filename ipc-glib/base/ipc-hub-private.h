@@ -38,6 +38,7 @@ struct _IpcHubWatch
   IpcHub *hub;                  /* (nullable) (mutex hub) NULL when not added */
   int fd;
   guint events;
+  guint32 slot;                 /* (mutex hub) */
   GList flush_link;             /* (mutex hub) */
   GList attend_link;            /* (mutex hub) */
   gboolean in_flush;            /* (mutex hub) */
@@ -58,3 +59,8 @@ void     ipc_hub_queue_flush  (IpcHubWatch *watch);
 void     ipc_hub_attend       (IpcHubWatch *watch);
 /* Have attend() called at DUE (monotonic, µs), if that is earlier than what was asked for before. */
 void     ipc_hub_attend_at    (IpcHubWatch *watch, gint64 due);
+
+/* Another source of CONTEXT polls FD, for input: the hub may wait for it on that source's behalf. Whoever says so
+ * says when that ends, before FD is closed or not polled any more. */
+void     ipc_hub_share_fd     (GMainContext *context, int fd);
+void     ipc_hub_unshare_fd   (GMainContext *context, int fd);

@@ -7,8 +7,7 @@
  *   set around each dispatch, and wakes its own context to do so.
  * - Deadlines go through prepare(), not g_source_set_ready_time(), which wakes too.
  * - A sender wakes the loop only if the loop sleeps (or is about to): `sleeping`.
- * - With a single watch, its own descriptor is polled instead of the epoll set's, and
- *   epoll_wait() is spared. From the second one on, or when writing blocks, it is the epoll set.
+ * - The loop waits in the epoll set itself, where it can: see ipc-hub-poll-private.h.
  *
  * Locks: an owner may hold its own lock when it calls in; the hub calls out
  * without holding its own.
@@ -19,9 +18,10 @@
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
+#include "base/ipc-hub-poll-private.h"
 #include "core/ipc-fork.h"
 
-#define MAX_EVENTS 64
+#define MAX_EVENTS IPC_HUB_MAX_EVENTS
 #define DISPATCH_BUDGET_US 2000 /* then other sources of the loop get their turn */
 
 typedef struct _Batch Batch;
@@ -45,21 +45,30 @@ struct _Running
   gboolean resumed;             /* it is, or was, asked to go on in the nested loop */
 };
 
+/* What an event names. One that was collected before its watch was removed names a generation that is over. */
+typedef struct
+{
+  IpcHubWatch *watch;           /* (nullable) NULL: free */
+  guint32 generation;
+  guint32 next_free;
+} Slot;
+
 struct _IpcHub
 {
   GSource source;
   GMainContext *context;        /* not owned: each watch's owner keeps it */
-  gpointer tag;                 /* what GLib polls; only used by whoever runs the context */
+  gpointer tag;                 /* of the epoll set */
   gboolean is_due;              /* a deadline has passed; only used by whoever runs the context */
-  gboolean polls_watch;         /* the tag is of the only watch, not of the epoll set */
-  gint wants_epoll;             /* (atomic) it has to be of the epoll set */
   int epoll_fd;
   unsigned generation;
   gint sleeping;                /* (atomic) */
 
   GMutex lock;
   guint n_watches;              /* (mutex lock) */
-  IpcHubWatch *only;            /* (mutex lock) (nullable) the watch, if there was just one since it came */
+  GArray *slots;                /* (owned) (mutex lock) (element-type Slot) */
+  guint32 free_slot;            /* (mutex lock) NO_SLOT: none */
+  guint32 first_name;           /* generation of a new slot: another one than that of the hub before */
+  IpcHubSharedFds shared;       /* (mutex lock) what others poll, and the set too */
   GQueue flush;                 /* (mutex lock) (element-type IpcHubWatch) */
   GQueue attend;                /* (mutex lock) (element-type IpcHubWatch) */
   IpcTimerQueue timers;         /* (mutex lock) */
@@ -67,8 +76,20 @@ struct _IpcHub
   Running *running;             /* (mutex lock) (nullable) innermost */
 };
 
+#define NO_SLOT G_MAXUINT32
+
+/* A descriptor that another source of a context polls. */
+typedef struct
+{
+  GMainContext *context;
+  int fd;
+} Shared;
+
+static gint n_hubs;             /* (atomic) ever made */
+
 G_LOCK_DEFINE_STATIC (hubs);
 static GHashTable *hubs;        /* GMainContext → IpcHub (owned source); under the lock `hubs` */
+static GArray *shared_fds;      /* (element-type Shared); under the lock `hubs` */
 
 /* Which hub a watch belongs to changes under this lock only. */
 
@@ -134,14 +155,6 @@ resume_in_nested_loop_locked (IpcHub *hub)
   queue_attend_locked (hub, running->watch);
 }
 
-static void
-poll_epoll_set (IpcHub *hub)
-{
-  g_source_remove_unix_fd (&hub->source, hub->tag);
-  hub->tag = g_source_add_unix_fd (&hub->source, hub->epoll_fd, G_IO_IN);
-  hub->polls_watch = FALSE;
-}
-
 static gboolean
 hub_prepare (GSource *source, gint *timeout)
 {
@@ -152,17 +165,24 @@ hub_prepare (GSource *source, gint *timeout)
   if (hub->generation != ipc_fork_generation ())
     return FALSE;
   run_flushes (hub);
-  if (hub->polls_watch && g_atomic_int_get (&hub->wants_epoll))
-    poll_epoll_set (hub);
   g_mutex_lock (&hub->lock);
   resume_in_nested_loop_locked (hub);
   hub->is_due = deadline_passed (hub, timeout);
   ready = hub->attend.head != NULL || hub->flush.head != NULL || hub->is_due;
+  ipc_hub_poll_prepare (hub->epoll_fd, &hub->shared);
   /* From here on whoever queues something wakes the loop: it is seen under the lock. */
   if (!ready)
     g_atomic_int_set (&hub->sleeping, TRUE);
   g_mutex_unlock (&hub->lock);
   return ready;
+}
+
+static void
+learn_wakeup (IpcHub *hub)
+{
+  g_mutex_lock (&hub->lock);
+  ipc_hub_poll_learn_wakeup (hub->epoll_fd, &hub->shared);
+  g_mutex_unlock (&hub->lock);
 }
 
 static gboolean
@@ -172,6 +192,8 @@ hub_check (GSource *source)
   gboolean ready;
 
   g_atomic_int_set (&hub->sleeping, FALSE);
+  if (ipc_hub_poll_has_learned ())
+    learn_wakeup (hub);
   if (g_source_query_unix_fd (source, hub->tag) != 0)
     return TRUE;
   g_mutex_lock (&hub->lock);
@@ -230,34 +252,49 @@ run_attends (IpcHub *hub)
   g_mutex_unlock (&hub->lock);
 }
 
-static void
-collect_events (IpcHub *hub, Batch *batch)
+/* NULL: it has been removed since, or is none of ours. */
+static IpcHubWatch *
+find_watch_locked (IpcHub *hub, guint64 name)
 {
-  struct epoll_event events[MAX_EVENTS];
+  guint32 index = (guint32) name;
+  Slot *slot;
+
+  if (index >= hub->slots->len)
+    return NULL;
+  slot = &g_array_index (hub->slots, Slot, index);
+  return slot->generation == (guint32) (name >> 32) ? slot->watch : NULL;
+}
+
+/* Does not block, so it may be done under the lock: a watch cannot go between the two. */
+static void
+collect_events_locked (IpcHub *hub, Batch *batch)
+{
+  struct epoll_event own[MAX_EVENTS];
+  struct epoll_event *events = own;
+  gboolean waited = TRUE;
   int n;
 
-  g_mutex_lock (&hub->lock);
-  if (hub->n_watches == 1 && hub->only != NULL && hub->only->events != 0)
+  if (!ipc_hub_poll_take (hub->epoll_fd, &events, &n))
     {
-      /* Whether it can be read or written, trying tells. */
-      batch->watches[0] = hub->only;
-      batch->events[0] = hub->only->events;
-      batch->n = 1;
+      waited = FALSE;
+      n = epoll_wait (hub->epoll_fd, own, MAX_EVENTS, 0);
     }
-  else
+  batch->n = 0;
+  for (int i = 0; i < n; i++)
     {
-      /* Does not block, so it may be done under the lock: a watch cannot go between the two. */
-      n = epoll_wait (hub->epoll_fd, events, MAX_EVENTS, 0);
-      for (int i = 0; i < n; i++)
+      guint64 name = events[i].data.u64;
+      IpcHubWatch *watch = find_watch_locked (hub, name);
+
+      if (watch != NULL)
         {
-          batch->watches[i] = events[i].data.ptr;
-          batch->events[i] = events[i].events;
+          batch->watches[batch->n] = watch;
+          batch->events[batch->n++] = events[i].events;
         }
-      batch->n = MAX (n, 0);
+      else if (!waited)
+        ipc_hub_shared_fds_forget (&hub->shared, hub->epoll_fd, name);
     }
   batch->outer = hub->batch;
   hub->batch = batch;
-  g_mutex_unlock (&hub->lock);
 }
 
 /* Calls each watch of the batch once. TRUE: some have more input. */
@@ -291,14 +328,16 @@ run_round_locked (IpcHub *hub, Batch *batch)
   return more;
 }
 
-/* Calls the watches of the batch in turn until none has more input or the time is up. */
+/* Calls the watches that have events in turn until none has more input or the time is up. */
 static void
-run_batch (IpcHub *hub, Batch *batch)
+run_events (IpcHub *hub)
 {
+  Batch batch;
   gint64 end = 0;
 
   g_mutex_lock (&hub->lock);
-  while (run_round_locked (hub, batch))
+  collect_events_locked (hub, &batch);
+  while (run_round_locked (hub, &batch))
     {
       gint64 now = g_get_monotonic_time ();
 
@@ -307,11 +346,11 @@ run_batch (IpcHub *hub, Batch *batch)
       if (now >= end)
         break;
     }
-  hub->batch = batch->outer;
+  hub->batch = batch.outer;
   /* What is left goes on in the next iteration, without an event to say so. */
-  for (int i = 0; i < batch->n; i++)
+  for (int i = 0; i < batch.n; i++)
     {
-      IpcHubWatch *watch = batch->watches[i];
+      IpcHubWatch *watch = batch.watches[i];
 
       if (watch != NULL)
         queue_attend_locked (hub, watch);
@@ -323,17 +362,13 @@ static gboolean
 hub_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   IpcHub *hub = (IpcHub *) source;
-  Batch batch;
 
   /* In a forked child the descriptors are closed and the parent's business goes on without us. */
   if (hub->generation != ipc_fork_generation ())
     return G_SOURCE_REMOVE;
   run_attends (hub);
   if (g_source_query_unix_fd (source, hub->tag) != 0 && !g_source_is_destroyed (source))
-    {
-      collect_events (hub, &batch);
-      run_batch (hub, &batch);
-    }
+    run_events (hub);
   run_flushes (hub);
   return G_SOURCE_CONTINUE;
 }
@@ -349,13 +384,27 @@ hub_finalize (GSource *source)
       close (hub->epoll_fd);
     }
   ipc_timer_queue_clear (&hub->timers);
+  g_array_unref (hub->slots);
   g_mutex_clear (&hub->lock);
 }
 
 static GSourceFuncs hub_funcs = { hub_prepare, hub_check, hub_dispatch, hub_finalize, NULL, NULL };
 
+/* Under the lock `hubs`. */
+static void
+share_known_fds (IpcHub *hub)
+{
+  for (guint i = 0; shared_fds != NULL && i < shared_fds->len; i++)
+    {
+      Shared *shared = &g_array_index (shared_fds, Shared, i);
+
+      if (shared->context == hub->context)
+        ipc_hub_shared_fds_add (&hub->shared, hub->epoll_fd, shared->fd);
+    }
+}
+
 static IpcHub *
-hub_new (GMainContext *context, int watch_fd, guint events, GError **error)
+hub_new (GMainContext *context, GError **error)
 {
   IpcHub *hub;
   int fd = epoll_create1 (EPOLL_CLOEXEC);
@@ -374,17 +423,22 @@ hub_new (GMainContext *context, int watch_fd, guint events, GError **error)
   g_queue_init (&hub->flush);
   g_queue_init (&hub->attend);
   ipc_timer_queue_init (&hub->timers);
-  hub->polls_watch = events == EPOLLIN;
-  hub->tag = g_source_add_unix_fd (&hub->source, hub->polls_watch ? watch_fd : fd, G_IO_IN);
+  hub->slots = g_array_new (FALSE, FALSE, sizeof (Slot));
+  hub->free_slot = NO_SLOT;
+  hub->first_name = (guint32) g_atomic_int_add (&n_hubs, 1) << 16;
+  ipc_hub_shared_fds_init (&hub->shared);
+  share_known_fds (hub);
+  hub->tag = g_source_add_unix_fd (&hub->source, fd, G_IO_IN);
   g_source_set_static_name (&hub->source, "[ipc-glib] hub");
   g_source_set_can_recurse (&hub->source, TRUE);
   g_source_attach (&hub->source, context);
+  ipc_hub_poll_install (context);
   return hub;
 }
 
 /* Under the lock `hubs`. */
 static IpcHub *
-hub_get (GMainContext *context, int watch_fd, guint events, GError **error)
+hub_get (GMainContext *context, GError **error)
 {
   IpcHub *hub;
 
@@ -394,7 +448,7 @@ hub_get (GMainContext *context, int watch_fd, guint events, GError **error)
   /* A forked child leaves its parent's hub alone. */
   if (hub != NULL && hub->generation == ipc_fork_generation ())
     return hub;
-  hub = hub_new (context, watch_fd, events, error);
+  hub = hub_new (context, error);
   if (hub != NULL)
     g_hash_table_insert (hubs, context, hub);
   return hub;
@@ -406,6 +460,7 @@ hub_drop (IpcHub *hub)
 {
   if (g_hash_table_lookup (hubs, hub->context) == hub)
     g_hash_table_remove (hubs, hub->context);
+  ipc_hub_poll_uninstall (hub->context);
   g_source_destroy (&hub->source);
   g_source_unref (&hub->source);
 }
@@ -415,16 +470,6 @@ wake (IpcHub *hub)
 {
   if (g_atomic_int_get (&hub->sleeping))
     g_main_context_wakeup (hub->context);
-}
-
-/* prepare() sees to it. Until then what GLib polls may be out of date, or gone; that only costs a turn of the loop. */
-static void
-want_epoll (IpcHub *hub)
-{
-  if (g_atomic_int_get (&hub->wants_epoll))
-    return;
-  g_atomic_int_set (&hub->wants_epoll, TRUE);
-  wake (hub);
 }
 
 void
@@ -438,10 +483,65 @@ ipc_hub_watch_init (IpcHubWatch *watch, const IpcHubFuncs *funcs, GObject *owner
   watch->attend_link.data = watch;
 }
 
+static guint64
+slot_name (IpcHub *hub, guint32 index)
+{
+  return (guint64) g_array_index (hub->slots, Slot, index).generation << 32 | index;
+}
+
+static void
+take_slot_locked (IpcHub *hub, IpcHubWatch *watch)
+{
+  guint32 index = hub->free_slot;
+  Slot *slot;
+
+  if (index == NO_SLOT)
+    {
+      Slot fresh = { NULL, hub->first_name, NO_SLOT };
+
+      index = hub->slots->len;
+      g_array_append_val (hub->slots, fresh);
+    }
+  slot = &g_array_index (hub->slots, Slot, index);
+  hub->free_slot = slot->next_free;
+  slot->watch = watch;
+  watch->slot = index;
+}
+
+static void
+give_slot_locked (IpcHub *hub, IpcHubWatch *watch)
+{
+  Slot *slot = &g_array_index (hub->slots, Slot, watch->slot);
+
+  slot->watch = NULL;
+  slot->generation++;
+  slot->next_free = hub->free_slot;
+  hub->free_slot = watch->slot;
+}
+
+/* Under the lock `hubs`. */
+static gboolean
+add_to_set (IpcHub *hub, IpcHubWatch *watch, int fd, guint events, GError **error)
+{
+  struct epoll_event event = { .events = events };
+  gboolean added;
+
+  g_mutex_lock (&hub->lock);
+  take_slot_locked (hub, watch);
+  event.data.u64 = slot_name (hub, watch->slot);
+  added = epoll_ctl (hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+  if (!added)
+    {
+      ipc_error_set_errno (error, errno, "cannot watch descriptor %d", fd);
+      give_slot_locked (hub, watch);
+    }
+  g_mutex_unlock (&hub->lock);
+  return added;
+}
+
 gboolean
 ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GError **error)
 {
-  struct epoll_event event = { .events = events, .data.ptr = watch };
   IpcHub *hub;
 
   g_assert (watch->hub == NULL);
@@ -449,15 +549,14 @@ ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GE
     context = g_main_context_default ();
 
   G_LOCK (hubs);
-  hub = hub_get (context, fd, events, error);
+  hub = hub_get (context, error);
   if (hub == NULL)
     {
       G_UNLOCK (hubs);
       return FALSE;
     }
-  if (epoll_ctl (hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+  if (!add_to_set (hub, watch, fd, events, error))
     {
-      ipc_error_set_errno (error, errno, "cannot watch descriptor %d", fd);
       if (hub->n_watches == 0)
         hub_drop (hub);
       G_UNLOCK (hubs);
@@ -467,9 +566,7 @@ ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GE
   watch->hub = hub;
   watch->fd = fd;
   watch->events = events;
-  hub->only = hub->n_watches == 0 ? watch : NULL;
-  if (hub->n_watches++ > 0)
-    want_epoll (hub);
+  hub->n_watches++;
   g_mutex_unlock (&hub->lock);
   G_UNLOCK (hubs);
   g_object_ref (watch->owner);
@@ -479,13 +576,15 @@ ipc_hub_add (GMainContext *context, IpcHubWatch *watch, int fd, guint events, GE
 void
 ipc_hub_modify (IpcHubWatch *watch, guint events)
 {
-  struct epoll_event event = { .events = events, .data.ptr = watch };
+  struct epoll_event event = { .events = events };
   IpcHub *hub = watch->hub;
 
   if (hub == NULL || watch->events == events || hub->generation != ipc_fork_generation ())
     return;
   watch->events = events;
-  want_epoll (hub);
+  g_mutex_lock (&hub->lock);
+  event.data.u64 = slot_name (hub, watch->slot);
+  g_mutex_unlock (&hub->lock);
   epoll_ctl (hub->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
@@ -505,8 +604,7 @@ forget (IpcHub *hub, IpcHubWatch *watch)
     g_queue_unlink (&hub->attend, &watch->attend_link);
   watch->in_flush = watch->in_attend = FALSE;
   ipc_timer_queue_set (&hub->timers, &watch->timer, 0);
-  if (hub->only == watch)
-    hub->only = NULL;
+  give_slot_locked (hub, watch);
   watch->hub = NULL;
 }
 
@@ -582,4 +680,46 @@ ipc_hub_attend_at (IpcHubWatch *watch, gint64 due)
       wake (hub);
     }
   g_mutex_unlock (&hub->lock);
+}
+
+void
+ipc_hub_share_fd (GMainContext *context, int fd)
+{
+  Shared shared = { context, fd };
+  IpcHub *hub;
+
+  G_LOCK (hubs);
+  if (shared_fds == NULL)
+    shared_fds = g_array_new (FALSE, FALSE, sizeof (Shared));
+  g_array_append_val (shared_fds, shared);
+  hub = hubs != NULL ? g_hash_table_lookup (hubs, context) : NULL;
+  if (hub != NULL && hub->generation == ipc_fork_generation ())
+    {
+      g_mutex_lock (&hub->lock);
+      ipc_hub_shared_fds_add (&hub->shared, hub->epoll_fd, fd);
+      g_mutex_unlock (&hub->lock);
+    }
+  G_UNLOCK (hubs);
+}
+
+void
+ipc_hub_unshare_fd (GMainContext *context, int fd)
+{
+  IpcHub *hub;
+
+  G_LOCK (hubs);
+  for (guint i = 0; shared_fds != NULL && i < shared_fds->len; i++)
+    if (g_array_index (shared_fds, Shared, i).context == context && g_array_index (shared_fds, Shared, i).fd == fd)
+      {
+        g_array_remove_index_fast (shared_fds, i);
+        break;
+      }
+  hub = hubs != NULL ? g_hash_table_lookup (hubs, context) : NULL;
+  if (hub != NULL && hub->generation == ipc_fork_generation ())
+    {
+      g_mutex_lock (&hub->lock);
+      ipc_hub_shared_fds_remove (&hub->shared, hub->epoll_fd, fd);
+      g_mutex_unlock (&hub->lock);
+    }
+  G_UNLOCK (hubs);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "base/ipc-error-private.h"
+#include "base/ipc-hub-private.h"
 #include "core/ipc-fork.h"
 #include "messaging/ipc-server-private.h"
 #include "socket/ipc-socket-address-private.h"
@@ -56,6 +57,7 @@ struct _IpcSocketServer
 
   IpcSocketPath path;
   int listen_fd;                /* -1 while it does not run; owned by the service's socket */
+  GMainContext *shared_with;    /* (nullable) (owned) whose hub waits for listen_fd */
   GSocketService *service;      /* (nullable) (owned) while it runs */
 };
 
@@ -102,7 +104,11 @@ start_service (IpcSocketServer *self, GError **error)
   g_socket_set_listen_backlog (socket, BACKLOG);
   self->service = g_socket_service_new ();
   g_signal_connect_object (self->service, "incoming", G_CALLBACK (incoming), self, 0);
-  return g_socket_listener_add_socket (G_SOCKET_LISTENER (self->service), socket, NULL, error);
+  if (!g_socket_listener_add_socket (G_SOCKET_LISTENER (self->service), socket, NULL, error))
+    return FALSE;
+  self->shared_with = g_main_context_ref_thread_default ();     /* the one that the service accepts in */
+  ipc_hub_share_fd (self->shared_with, self->listen_fd);
+  return TRUE;
 }
 
 static void
@@ -110,6 +116,9 @@ ipc_socket_server_unlisten (IpcServer *server)
 {
   IpcSocketServer *self = IPC_SOCKET_SERVER (server);
 
+  if (self->shared_with != NULL)
+    ipc_hub_unshare_fd (self->shared_with, self->listen_fd);
+  g_clear_pointer (&self->shared_with, g_main_context_unref);
   if (self->listen_fd >= 0)
     ipc_fork_unguard_fd (self->listen_fd);
   self->listen_fd = -1;
