@@ -69,6 +69,28 @@ typedef enum
 } IpcAuthorization;
 
 /**
+ * IpcOverflowPolicy:
+ * @IPC_OVERFLOW_POLICY_REJECT: sending fails with %IPC_ERROR_FULL, and nothing else happens
+ * @IPC_OVERFLOW_POLICY_DROP_OLDEST: events that wait are dropped, oldest first, until there is room for the new one
+ * @IPC_OVERFLOW_POLICY_DROP_NEWEST: the new event is dropped
+ * @IPC_OVERFLOW_POLICY_DISCONNECT: the client is disconnected, with %IPC_ERROR_FULL
+ *
+ * What becomes of an event for a client that does not take what was sent to it before.
+ *
+ * It is about events alone: replies and errors are never dropped, and a request to a client that is full always
+ * fails with %IPC_ERROR_FULL.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_OVERFLOW_POLICY_REJECT = 0,
+  IPC_OVERFLOW_POLICY_DROP_OLDEST = 1,
+  IPC_OVERFLOW_POLICY_DROP_NEWEST = 2,
+  IPC_OVERFLOW_POLICY_DISCONNECT = 3,
+} IpcOverflowPolicy;
+
+/**
  * IpcPayloadFormat:
  * @IPC_PAYLOAD_FORMAT_BYTES: bytes without a meaning to the library
  * @IPC_PAYLOAD_FORMAT_TEXT: UTF-8 without a NUL

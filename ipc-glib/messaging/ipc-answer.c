@@ -159,6 +159,17 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
   return written;
 }
 
+gboolean
+ipc_request_answer (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
+{
+  if (!take_answer (self, token, error))
+    return FALSE;
+  if (write_reply (self, token, message, error))
+    return TRUE;
+  g_atomic_int_set (&token->answered, FALSE);
+  return FALSE;
+}
+
 /**
  * ipc_connection_reply:
  * @self: the connection that @request came through
@@ -185,12 +196,7 @@ ipc_connection_reply (IpcConnection *self, IpcMessage *request, IpcMessage *mess
   g_return_val_if_fail (request != NULL && message != NULL, FALSE);
 
   token = get_token (self, request, error);
-  if (token == NULL || !ipc_message_check (message, FALSE, error) || !take_answer (self, token, error))
-    return FALSE;
-  if (write_reply (self, token, message, error))
-    return TRUE;
-  g_atomic_int_set (&token->answered, FALSE);
-  return FALSE;
+  return token != NULL && ipc_message_check (message, FALSE, error) && ipc_request_answer (self, token, message, error);
 }
 
 /**

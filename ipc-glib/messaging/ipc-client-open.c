@@ -211,7 +211,12 @@ connection_handles (gpointer owner, const char *message_type)
   return ipc_handler_table_find (&((IpcClient *) owner)->handlers, message_type) != NULL;
 }
 
-static const IpcConnectionOwnerFuncs owner_funcs = { connection_opened, connection_message, connection_handles, connection_closed };
+static const IpcConnectionOwnerFuncs owner_funcs = {
+  .opened = connection_opened,
+  .message = connection_message,
+  .handles = connection_handles,
+  .closed = connection_closed,
+};
 
 void
 ipc_client_abandon (IpcClient *self, IpcConnection *connection)

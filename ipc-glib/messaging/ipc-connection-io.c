@@ -106,6 +106,8 @@ note_progress_locked (IpcConnection *self)
     ipc_hub_attend (&self->watch);
   ipc_connection_wake_followers_locked (self);
   note_statistics_locked (self);
+  if (self->ledger != NULL)
+    ipc_ledger_touch (self->ledger);
 }
 
 /* Whether all was written. */
@@ -129,6 +131,7 @@ write_locked (IpcConnection *self, gboolean *progress)
           break;
         }
       ipc_outbox_written (&self->outbox, (gsize) written);
+      self->bytes_sent += (guint64) written;
       *progress = TRUE;
     }
   return TRUE;
@@ -341,6 +344,7 @@ read_once (IpcConnection *self)
   if (got > 0)
     {
       ipc_inbox_add (&self->inbox, (gsize) got);
+      self->bytes_received += (guint64) got;
       return TRUE;
     }
   if (got == 0 || read_errno != EAGAIN)
@@ -352,6 +356,8 @@ static void
 note_activity (IpcConnection *self)
 {
   self->last_activity = g_get_real_time ();
+  if (self->ledger != NULL)
+    ipc_ledger_touch (self->ledger);
   if (self->statistics_due != 0)
     return;
   g_mutex_lock (&self->lock);
@@ -649,6 +655,9 @@ ipc_connection_deliver (IpcConnection *self, IpcMessage *message, IpcRequestToke
   gboolean taken = FALSE;
 
   self->messages_received++;
+  if (message->type[0] == 'i' && message->is_request && owner != NULL && self->owner_funcs->builtin != NULL &&
+      self->owner_funcs->builtin (owner, self, message))
+    return;
   ipc_connection_emit_message (self, message, &taken);
   if (owner != NULL)
     taken |= self->owner_funcs->message (owner, self, message);

@@ -4,6 +4,7 @@
  *
  *   ipc-connection.c        the object: properties, signals, closing
  *   ipc-connection-send.c   sending events, waiting for room
+ *   ipc-overflow.c          what becomes of an event that there is no room for
  *   ipc-connection-io.c     its life on the hub: reading, writing, the end
  *   ipc-connection-wait.c   the synchronous calls: the read turn
  *   ipc-request.c           requests that it made
@@ -23,9 +24,11 @@
 #include "core/ipc-json-validator.h"
 #include "ipc-connection.h"
 #include "messaging/ipc-inbox-private.h"
+#include "messaging/ipc-ledger-private.h"
 #include "messaging/ipc-message-private.h"
 #include "messaging/ipc-outbox-private.h"
 #include "messaging/ipc-serial-table-private.h"
+#include "messaging/ipc-statistics-private.h"
 
 #define IPC_DEFAULT_MAX_MESSAGE_SIZE (16u * 1024 * 1024)
 #define IPC_CEILING_MAX_MESSAGE_SIZE (128u * 1024 * 1024)
@@ -55,11 +58,16 @@ typedef enum
 typedef struct
 {
   void     (*opened)  (gpointer owner, IpcConnection *self);
+  /* Answers a request of a type that is the library's own; FALSE: it does not know it. NULL: it knows none. */
+  gboolean (*builtin) (gpointer owner, IpcConnection *self, IpcMessage *message);
   /* TRUE: somebody took notice of the message */
   gboolean (*message) (gpointer owner, IpcConnection *self, IpcMessage *message);
   /* JSON peers do not say whether they want an answer: having a handler decides */
   gboolean (*handles) (gpointer owner, const char *message_type);
   void     (*closed)  (gpointer owner, IpcConnection *self, const GError *error);
+  /* An event was dropped, or would have been (MESSAGE NULL): whether anybody wants to know. From any thread, not
+   * called under the connection's lock. NULL: nobody ever does. */
+  gboolean (*dropped) (gpointer owner, IpcConnection *self, IpcMessage *message);
 } IpcConnectionOwnerFuncs;
 
 typedef struct
@@ -67,7 +75,16 @@ typedef struct
   guint max_message_size;
   guint max_queued_bytes;
   gint request_timeout;         /* ms */
+  IpcOverflowPolicy overflow_policy;
 } IpcConnectionLimits;
+
+/* What became of an event. */
+typedef enum
+{
+  IPC_SEND_FAILED,
+  IPC_SEND_QUEUED,
+  IPC_SEND_DROPPED,             /* as the policy has it */
+} IpcSendOutcome;
 
 typedef struct _IpcCall IpcCall;
 
@@ -85,6 +102,7 @@ struct _IpcConnection
   GWeakRef owner;
   GObject *owner_now;           /* (nullable) (owned) while input is handled */
   const IpcConnectionOwnerFuncs *owner_funcs;
+  IpcLedger *ledger;            /* (nullable) (owned) of the server */
   IpcConnectionLimits limits;
 
   GMutex lock;
@@ -145,6 +163,9 @@ struct _IpcConnection
   /* statistics */
   guint64 messages_received;
   guint64 messages_sent;        /* (mutex lock) */
+  guint64 messages_dropped;     /* (mutex lock) */
+  guint64 bytes_received;       /* written in the read turn */
+  guint64 bytes_sent;           /* (mutex lock) */
   gint64 last_activity;
   gint64 statistics_due;
 };
@@ -175,6 +196,10 @@ void     ipc_connection_set_up          (IpcConnection *self, int fd, gboolean i
 void     ipc_connection_set_context     (IpcConnection *self, GMainContext *context);
 void     ipc_connection_set_request_timeout (IpcConnection *self, gint request_timeout);
 void     ipc_connection_set_owner       (IpcConnection *self, gpointer owner, const IpcConnectionOwnerFuncs *funcs);
+/* Before it is started. */
+void     ipc_connection_set_ledger      (IpcConnection *self, IpcLedger *ledger);
+/* Adds what has gone through it. */
+void     ipc_connection_add_statistics  (IpcConnection *self, IpcStatistics *sum);
 void     ipc_connection_emit_message    (IpcConnection *self, IpcMessage *message, gboolean *taken);
 void     ipc_connection_emit_closed     (IpcConnection *self, const GError *error);
 void     ipc_connection_emit_request_cancelled (IpcConnection *self, IpcMessage *request);
@@ -192,6 +217,14 @@ gboolean ipc_connection_check_open_locked (IpcConnection *self, GError **error);
 /* Whether the peer takes a message of that size, and whether there is room for it in the queue. */
 gboolean ipc_connection_check_size_locked (IpcConnection *self, IpcMessage *message, GError **error);
 gboolean ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GError **error);
+gboolean ipc_connection_send_locked     (IpcConnection *self, IpcMessage *message, GError **error);
+
+/* ipc-overflow.c */
+/* Sends an event as the policy has it, and tells the owner of what was dropped. Needs no lock; MESSAGE has been checked. */
+IpcSendOutcome ipc_connection_send_event (IpcConnection *self, IpcMessage *message, GError **error);
+void     ipc_connection_set_overflow_policy (IpcConnection *self, IpcOverflowPolicy policy);
+/* It was not sent, and whoever wanted to send it is not told by an error: counts it, and tells the owner. */
+void     ipc_connection_count_dropped   (IpcConnection *self, IpcMessage *message);
 
 /* ipc-connection-io.c */
 gboolean ipc_connection_start           (IpcConnection *self, GError **error);
@@ -242,6 +275,8 @@ void     ipc_request_attend             (IpcConnection *self, gint64 now);
 void     ipc_request_hold               (IpcConnection *self, IpcRequestToken *token);
 void     ipc_request_cancelled_by_peer  (IpcConnection *self, guint64 serial);
 void     ipc_request_dropped            (GObject *connection, IpcRequestToken *token);
+/* Also with a type that is the library's own; MESSAGE has been checked. */
+gboolean ipc_request_answer             (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error);
 gboolean ipc_request_answer_error       (IpcConnection *self, IpcRequestToken *token, const GError *reason);
 
 /* Both dialects: what goes out. With the lock held; MESSAGE has been checked. */
@@ -259,6 +294,8 @@ void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
 void     ipc_binary_send_hello_locked   (IpcConnection *self);
 gsize    ipc_binary_get_length          (IpcMessage *message);
 void     ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope);
+/* A message as it was written, which comes from us: (transfer full). */
+IpcMessage *ipc_binary_message_from_bytes (const guint8 *bytes, gsize size);
 void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
 void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
 
@@ -266,6 +303,8 @@ void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind
 IpcStep  ipc_json_step                  (IpcConnection *self, gboolean defer);
 /* What ends the input of a JSON peer: NULL if it ended between two objects. */
 GError  *ipc_json_end_of_input          (IpcConnection *self);
+/* A message as it was written, which comes from us: (transfer full) (nullable). */
+IpcMessage *ipc_json_message_from_bytes (const guint8 *bytes, gsize size);
 /* FALSE: the message cannot be written as JSON; nothing was. */
 gboolean ipc_json_write_message_locked  (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error);
 void     ipc_json_write_error_locked    (IpcConnection *self, const char *reply_id, const GError *reason);

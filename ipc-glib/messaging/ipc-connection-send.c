@@ -60,10 +60,11 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
   return FALSE;
 }
 
-static gboolean
-send_locked (IpcConnection *self, IpcMessage *message, GError **error)
+gboolean
+ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **error)
 {
   IpcEnvelope envelope = { IPC_FRAME_EVENT, 0, 0, NULL };
+  guint64 before = self->outbox.total_in;
 
   if (!ipc_connection_check_open_locked (self, error) || !ipc_connection_check_room_locked (self, message, error))
     return FALSE;
@@ -71,6 +72,8 @@ send_locked (IpcConnection *self, IpcMessage *message, GError **error)
     ipc_binary_write_message_locked (self, message, &envelope);
   else if (!ipc_json_write_message_locked (self, message, &envelope, error))
     return FALSE;
+  if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST)
+    ipc_outbox_mark_event (&self->outbox, (gsize) (self->outbox.total_in - before));
   self->messages_sent++;
   ipc_connection_schedule_flush_locked (self);
   return TRUE;
@@ -84,29 +87,28 @@ send_locked (IpcConnection *self, IpcMessage *message, GError **error)
  *
  * Queues an event, from any thread. It does not block.
  *
+ * A client that does not take what is sent to it is full as soon as more than `max-queued-bytes` wait. What happens
+ * then is up to [property@Ipc.Server:overflow-policy]: by default this fails; with the policies that drop events it
+ * succeeds, and [signal@Ipc.Server::message-dropped] tells what was dropped; or the client is disconnected. On the
+ * side of the client it always fails.
+ *
  * Errors: %IPC_ERROR_NOT_CONNECTED; %IPC_ERROR_FULL, with nothing queued, if more than `max-queued-bytes` wait
  * (use [method@Ipc.Connection.send_async] to wait for room); %IPC_ERROR_TOO_LARGE if the message is larger than
  * either side's `max-message-size`; %IPC_ERROR_INVALID_ARGUMENT or %IPC_ERROR_INVALID_DATA if it is malformed.
  *
- * Returns: %TRUE if it was queued
+ * Returns: %TRUE if it was queued, or dropped as the policy has it
  *
  * Since: 0.1
  */
 gboolean
 ipc_connection_send (IpcConnection *self, IpcMessage *message, GError **error)
 {
-  gboolean sent;
-
   g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, FALSE, error))
-    return FALSE;
-  g_mutex_lock (&self->lock);
-  sent = send_locked (self, message, error);
-  g_mutex_unlock (&self->lock);
-  return sent;
+  return ipc_error_check_fork (self->generation, self->peer_name, error) && ipc_message_check (message, FALSE, error) &&
+         ipc_connection_send_event (self, message, error) != IPC_SEND_FAILED;
 }
 
 /* ---- waiting for room, or for the queue to go ---- */
@@ -150,7 +152,7 @@ try_waiter_locked (IpcConnection *self, IpcSendWaiter *waiter, GError **error)
       ipc_connection_check_open_locked (self, error);
       return TRUE;
     }
-  if (send_locked (self, waiter->message, error))
+  if (ipc_connection_send_locked (self, waiter->message, error))
     return TRUE;
   if (!g_error_matches (*error, IPC_ERROR, IPC_ERROR_FULL))
     return TRUE;
@@ -243,7 +245,9 @@ watch_waiter (IpcConnection *self, GTask *task)
  * @callback: (scope async): called when the message was queued
  * @user_data: for @callback
  *
- * Queues an event, waiting for room where [method@Ipc.Connection.send] fails with %IPC_ERROR_FULL.
+ * Queues an event, waiting for room where [method@Ipc.Connection.send] fails with %IPC_ERROR_FULL. It waits
+ * whatever [property@Ipc.Server:overflow-policy] is, and drops nothing; but once queued, the event may be dropped for
+ * one that is newer.
  *
  * Since: 0.1
  */
@@ -266,7 +270,7 @@ ipc_connection_send_async (IpcConnection *self, IpcMessage *message, GCancellabl
       return;
     }
   g_mutex_lock (&self->lock);
-  sent = g_queue_is_empty (&self->waiters) && send_locked (self, message, &error);
+  sent = g_queue_is_empty (&self->waiters) && ipc_connection_send_locked (self, message, &error);
   if (!sent && (error == NULL || g_error_matches (error, IPC_ERROR, IPC_ERROR_FULL)))
     {
       g_clear_error (&error);

@@ -52,6 +52,9 @@ typedef enum
   PROP_QUEUED_BYTES,
   PROP_MESSAGES_RECEIVED,
   PROP_MESSAGES_SENT,
+  PROP_MESSAGES_DROPPED,
+  PROP_BYTES_RECEIVED,
+  PROP_BYTES_SENT,
   PROP_LAST_ACTIVITY,
 } IpcConnectionProperty;
 
@@ -201,6 +204,9 @@ ipc_connection_notify_statistics (IpcConnection *self)
 {
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MESSAGES_RECEIVED]);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MESSAGES_SENT]);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MESSAGES_DROPPED]);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BYTES_RECEIVED]);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BYTES_SENT]);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_QUEUED_BYTES]);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LAST_ACTIVITY]);
 }
@@ -241,6 +247,25 @@ ipc_connection_set_owner (IpcConnection *self, gpointer owner, const IpcConnecti
   g_weak_ref_set (&self->owner, owner);
 }
 
+void
+ipc_connection_set_ledger (IpcConnection *self, IpcLedger *ledger)
+{
+  self->ledger = ipc_ledger_ref (ledger);
+}
+
+void
+ipc_connection_add_statistics (IpcConnection *self, IpcStatistics *sum)
+{
+  g_mutex_lock (&self->lock);
+  sum->messages_received += self->messages_received;
+  sum->messages_sent += self->messages_sent;
+  sum->messages_dropped += self->messages_dropped;
+  sum->bytes_received += self->bytes_received;
+  sum->bytes_sent += self->bytes_sent;
+  sum->queued_bytes += self->outbox.queued;
+  g_mutex_unlock (&self->lock);
+}
+
 static void
 ipc_connection_finalize (GObject *object)
 {
@@ -256,6 +281,7 @@ ipc_connection_finalize (GObject *object)
   ipc_outbox_clear (&self->outbox);
   g_clear_pointer (&self->validator, ipc_json_validator_free);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
+  g_clear_pointer (&self->ledger, ipc_ledger_unref);
   g_clear_object (&self->credentials);
   g_clear_pointer (&self->peer_context, g_main_context_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -299,6 +325,15 @@ ipc_connection_get_property (GObject *object, guint id, GValue *value, GParamSpe
       break;
     case PROP_MESSAGES_SENT:
       g_value_set_uint64 (value, ipc_connection_get_messages_sent (self));
+      break;
+    case PROP_MESSAGES_DROPPED:
+      g_value_set_uint64 (value, ipc_connection_get_messages_dropped (self));
+      break;
+    case PROP_BYTES_RECEIVED:
+      g_value_set_uint64 (value, ipc_connection_get_bytes_received (self));
+      break;
+    case PROP_BYTES_SENT:
+      g_value_set_uint64 (value, ipc_connection_get_bytes_sent (self));
       break;
     case PROP_LAST_ACTIVITY:
       g_value_set_int64 (value, ipc_connection_get_last_activity (self));
@@ -380,6 +415,30 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_MESSAGES_SENT] = g_param_spec_uint64 ("messages-sent", NULL, NULL, 0, G_MAXUINT64, 0, flags);
   /**
+   * IpcConnection:messages-dropped:
+   *
+   * Events that were dropped for this client, see [property@Ipc.Server:overflow-policy].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MESSAGES_DROPPED] = g_param_spec_uint64 ("messages-dropped", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+  /**
+   * IpcConnection:bytes-received:
+   *
+   * Bytes that have come.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_BYTES_RECEIVED] = g_param_spec_uint64 ("bytes-received", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+  /**
+   * IpcConnection:bytes-sent:
+   *
+   * Bytes that the kernel has taken.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_BYTES_SENT] = g_param_spec_uint64 ("bytes-sent", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+  /**
    * IpcConnection:last-activity:
    *
    * When something last came from the peer: microseconds since 1970, UTC.
@@ -420,7 +479,8 @@ install_signals (GType type)
    * IpcConnection::congested:
    * @self: the connection
    *
-   * A message was refused with %IPC_ERROR_FULL: the peer does not take what was sent to it.
+   * A message was refused with %IPC_ERROR_FULL, or dropped as [property@Ipc.Server:overflow-policy] has it: the peer
+   * does not take what was sent to it.
    *
    * Since: 0.1
    */
@@ -429,7 +489,7 @@ install_signals (GType type)
    * IpcConnection::drained:
    * @self: the connection
    *
-   * After a message was refused with %IPC_ERROR_FULL: half of the queue has gone, and there is room again.
+   * After [signal@Ipc.Connection::congested]: half of the queue has gone, and there is room again.
    *
    * Since: 0.1
    */
@@ -628,6 +688,70 @@ ipc_connection_get_messages_sent (IpcConnection *self)
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
   return self->messages_sent;
+}
+
+/**
+ * ipc_connection_get_messages_dropped: (get-property messages-dropped)
+ * @self: the connection
+ *
+ * Events that were dropped for this client.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint64
+ipc_connection_get_messages_dropped (IpcConnection *self)
+{
+  guint64 n;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
+
+  g_mutex_lock (&self->lock);
+  n = self->messages_dropped;
+  g_mutex_unlock (&self->lock);
+  return n;
+}
+
+/**
+ * ipc_connection_get_bytes_received: (get-property bytes-received)
+ * @self: the connection
+ *
+ * Bytes that have come.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint64
+ipc_connection_get_bytes_received (IpcConnection *self)
+{
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
+
+  return self->bytes_received;
+}
+
+/**
+ * ipc_connection_get_bytes_sent: (get-property bytes-sent)
+ * @self: the connection
+ *
+ * Bytes that the kernel has taken.
+ *
+ * Returns: their number
+ *
+ * Since: 0.1
+ */
+guint64
+ipc_connection_get_bytes_sent (IpcConnection *self)
+{
+  guint64 n;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
+
+  g_mutex_lock (&self->lock);
+  n = self->bytes_sent;
+  g_mutex_unlock (&self->lock);
+  return n;
 }
 
 /**

@@ -47,6 +47,12 @@ guint64        ipc_connection_get_messages_received (IpcConnection        *self)
 IPC_AVAILABLE_IN_0_1
 guint64        ipc_connection_get_messages_sent     (IpcConnection        *self);
 IPC_AVAILABLE_IN_0_1
+guint64        ipc_connection_get_messages_dropped  (IpcConnection        *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_connection_get_bytes_received    (IpcConnection        *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_connection_get_bytes_sent        (IpcConnection        *self);
+IPC_AVAILABLE_IN_0_1
 gint64         ipc_connection_get_last_activity     (IpcConnection        *self);
 
 IPC_AVAILABLE_IN_0_1

@@ -211,6 +211,27 @@ fill_message (IpcMessage *message, const IpcFrame *frame, const IpcFrameBody *bo
     message->backing = g_bytes_ref (backing);
 }
 
+IpcMessage *
+ipc_binary_message_from_bytes (const guint8 *bytes, gsize size)
+{
+  const IpcFrameLimits limits = { .max_length = G_MAXUINT32 };
+  IpcMessage message;
+  IpcFrame frame;
+  IpcFrameBody body;
+  IpcFault fault;
+  IpcMessage *lasting;
+  char type[256];
+
+  if (!ipc_frame_decode (bytes, &limits, &frame, &fault) || !ipc_frame_split (&frame, bytes + IPC_FRAME_HEADER_SIZE, &body, &fault))
+    g_return_val_if_reached (NULL);
+  memcpy (type, body.type, frame.type_length);
+  type[frame.type_length] = '\0';
+  fill_message (&message, &frame, &body, type, NULL);
+  lasting = ipc_message_ref (&message);
+  ipc_message_end (&message);
+  return lasting;
+}
+
 static gboolean
 check_content (const IpcFrame *frame, const IpcFrameBody *body, GError **error)
 {

@@ -439,6 +439,21 @@ handle_object (IpcConnection *self, JsonObject *object)
   received_clear (&received);
 }
 
+IpcMessage *
+ipc_json_message_from_bytes (const guint8 *bytes, gsize size)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  IpcMessage *lasting = NULL;
+  Received received;
+
+  if (!json_parser_load_from_data (parser, (const char *) bytes, (gssize) size, NULL))
+    g_return_val_if_reached (NULL);
+  if (fill_received (&received, json_node_get_object (json_parser_get_root (parser)), NULL))
+    lasting = ipc_message_ref (&received.message);
+  received_clear (&received);
+  return lasting;
+}
+
 static IpcStep
 handle_document (IpcConnection *self, const guint8 *bytes, gsize size)
 {

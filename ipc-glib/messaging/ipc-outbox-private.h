@@ -11,13 +11,16 @@
 #define IPC_OUTBOX_INLINE_MAX 16384u /* payloads up to this are copied, larger ones referenced */
 
 typedef struct _IpcOutBlock IpcOutBlock;
+typedef struct _IpcOutEvents IpcOutEvents;
 
 typedef struct
 {
   IpcOutBlock *head;
   IpcOutBlock *tail;
   gsize queued;                 /* bytes in it now */
-  guint64 total_in;             /* bytes ever put into it */
+  guint64 total_in;             /* bytes ever put into it: the position of what comes next */
+  gsize dropped_ahead;          /* bytes that were taken out again, and whose position has not been reached */
+  IpcOutEvents *events;         /* (nullable) (owned) what may be taken out again */
 } IpcOutbox;
 
 void     ipc_outbox_clear        (IpcOutbox *self);
@@ -30,8 +33,25 @@ int      ipc_outbox_get_iovec    (IpcOutbox *self, struct iovec *iov, int max);
 /* SIZE bytes from the front have been written. */
 void     ipc_outbox_written      (IpcOutbox *self, gsize size);
 
+
+/* ipc-outbox-events.c: what a server may drop in favour of what is newer. Every byte has a position, counted since the
+ * beginning; those of bytes that were dropped are passed over, so that what lies behind them keeps its own. */
+
+/* The last SIZE bytes are an event that may be dropped until the first byte of it is written. */
+void     ipc_outbox_mark_event   (IpcOutbox *self, gsize size);
+/* The bytes of all events that may be dropped. */
+gsize    ipc_outbox_get_droppable (IpcOutbox *self);
+/* Takes out the oldest of them; appends its bytes to COPY (nullable). FALSE: there is none. */
+gboolean ipc_outbox_drop_event   (IpcOutbox *self, GByteArray *copy);
+/* Something was written. */
+void     ipc_outbox_pass_events  (IpcOutbox *self);
+void     ipc_outbox_forget_events (IpcOutbox *self);
+/* Takes out SIZE bytes, SKIP bytes from the front: never a part of what is referenced. */
+void     ipc_outbox_cut          (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy);
+
+/* The position that has been reached. */
 static inline guint64
 ipc_outbox_total_out (IpcOutbox *self)
 {
-  return self->total_in - self->queued;
+  return self->total_in - self->queued - self->dropped_ahead;
 }

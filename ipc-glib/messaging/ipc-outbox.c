@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "messaging/ipc-outbox-private.h"
 
+#include <string.h>
+
 /* The first block of an idle connection is small enough for malloc's quickest path. */
 #define FIRST_BLOCK 1000u
 #define BLOCK 65536u
@@ -51,6 +53,8 @@ ipc_outbox_clear (IpcOutbox *self)
     }
   self->tail = NULL;
   self->queued = 0;
+  if (self->events != NULL)
+    ipc_outbox_forget_events (self);
 }
 
 static IpcOutBlock *
@@ -119,10 +123,61 @@ ipc_outbox_written (IpcOutbox *self, gsize size)
       block->start += part;
       size -= part;
       if (block->start < block->end)
-        return;
+        break;
       self->head = block->next;
       if (self->head == NULL)
         self->tail = NULL;
+      block_free (block);
+    }
+  if (self->events != NULL)
+    ipc_outbox_pass_events (self);
+}
+
+/* What lies before the gap is moved, not what lies behind: it is the frame that is being written, or little more. */
+static void
+cut_block (IpcOutBlock *block, gsize at, gsize size)
+{
+  if (at == block->start)
+    block->start += size;
+  else if (at + size == block->end)
+    block->end -= size;
+  else
+    {
+      guint8 *front = (guint8 *) block->data + block->start;
+
+      memmove (front + size, front, at - block->start);
+      block->start += size;
+    }
+}
+
+void
+ipc_outbox_cut (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy)
+{
+  IpcOutBlock **link = &self->head;
+  IpcOutBlock *before = NULL;
+
+  self->queued -= size;
+  while (size > 0)
+    {
+      IpcOutBlock *block = *link;
+      gsize have = block->end - block->start;
+      gsize part = skip < have ? MIN (size, have - skip) : 0;
+
+      if (part > 0 && copy != NULL)
+        g_byte_array_append (copy, block->data + block->start + skip, (guint) part);
+      if (part > 0)
+        cut_block (block, block->start + skip, part);
+      size -= part;
+      skip -= MIN (skip, have);
+      if (part == 0 || block->start < block->end)
+        {
+          before = block;
+          link = &block->next;
+          continue;
+        }
+      *link = block->next;
+      if (self->tail == block)
+        self->tail = before;
       block_free (block);
     }
 }

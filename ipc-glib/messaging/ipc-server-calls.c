@@ -14,7 +14,8 @@
  *
  * Has messages of a type handled, in place of the handler before.
  *
- * A request that nobody handles is answered with %IPC_ERROR_UNKNOWN_TYPE.
+ * A request that nobody handles is answered with %IPC_ERROR_UNKNOWN_TYPE. Types that start with `ipc.` are the
+ * library's own, and it is a programming error to add a handler for one.
  *
  * Since: 0.1
  */
@@ -23,6 +24,7 @@ ipc_server_add_handler (IpcServer *self, const char *message_type, IpcMessageHan
 {
   g_return_if_fail (IPC_IS_SERVER (self));
   g_return_if_fail (handler != NULL);
+  g_return_if_fail (message_type == NULL || !g_str_has_prefix (message_type, "ipc."));
 
   ipc_handler_table_add (&self->handlers, message_type, handler, user_data, destroy);
 }
@@ -110,7 +112,9 @@ ipc_server_send_to (IpcServer *self, guint64 id, IpcMessage *message, GError **e
  *
  * Sends an event to all clients, from any thread.
  *
- * It is not queued for a client whose queue is full, that takes only smaller messages, or that is about to go.
+ * It is not queued for a client that takes only smaller messages, that is about to go, or whose queue is full; in the
+ * last case [property@Ipc.Server:overflow-policy] has the say: with %IPC_OVERFLOW_POLICY_DROP_OLDEST it is queued, and
+ * older ones are dropped. [signal@Ipc.Server::message-dropped] tells which clients did not get it.
  *
  * Returns: for how many clients it was queued
  *
@@ -122,17 +126,25 @@ ipc_server_broadcast (IpcServer *self, IpcMessage *message, guint *n_dropped)
   guint queued = 0, dropped = 0;
   GHashTableIter iter;
   gpointer connection;
+  gboolean sendable;
 
   g_return_val_if_fail (IPC_IS_SERVER (self), 0);
   g_return_val_if_fail (message != NULL, 0);
 
+  sendable = ipc_error_check_fork (self->generation, self->address, NULL) && ipc_message_check (message, FALSE, NULL);
   g_mutex_lock (&self->lock);
   g_hash_table_iter_init (&iter, self->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &connection))
-    if (ipc_connection_send (connection, message, NULL))
-      queued++;
-    else
-      dropped++;
+    {
+      IpcSendOutcome outcome = sendable ? ipc_connection_send_event (connection, message, NULL) : IPC_SEND_DROPPED;
+
+      if (outcome == IPC_SEND_FAILED)
+        ipc_connection_count_dropped (connection, message);
+      if (outcome == IPC_SEND_QUEUED)
+        queued++;
+      else
+        dropped++;
+    }
   g_mutex_unlock (&self->lock);
   if (n_dropped != NULL)
     *n_dropped = dropped;

@@ -56,7 +56,10 @@ peer_closed (gpointer owner, IpcConnection *connection, const GError *error)
   guint position;
 
   g_mutex_lock (&self->lock);
-  was_open = g_hash_table_remove (self->by_id, &connection->id);
+  was_open = g_hash_table_contains (self->by_id, &connection->id);
+  if (was_open)
+    ipc_server_keep_statistics_locked (self, connection);
+  g_hash_table_remove (self->by_id, &connection->id);
   g_mutex_unlock (&self->lock);
   if (was_open)
     {
@@ -84,10 +87,17 @@ peer_message (gpointer owner, IpcConnection *connection, IpcMessage *message)
 static gboolean
 peer_handles (gpointer owner, const char *message_type)
 {
-  return ipc_handler_table_find (&((IpcServer *) owner)->handlers, message_type) != NULL;
+  return ipc_server_has_builtin (message_type) || ipc_handler_table_find (&((IpcServer *) owner)->handlers, message_type) != NULL;
 }
 
-static const IpcConnectionOwnerFuncs owner_funcs = { peer_opened, peer_message, peer_handles, peer_closed };
+static const IpcConnectionOwnerFuncs owner_funcs = {
+  .opened = peer_opened,
+  .builtin = ipc_server_answer_builtin,
+  .message = peer_message,
+  .handles = peer_handles,
+  .closed = peer_closed,
+  .dropped = ipc_server_note_dropped,
+};
 
 static gboolean
 is_authorized (IpcServer *self, IpcConnection *connection)
@@ -127,22 +137,26 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
   if (!is_authorized (self, connection) || !self->is_running)
     {
       g_debug ("%s: a peer was not let in", self->address);
+      self->clients_refused++;
       ipc_connection_close (connection);
       return;
     }
   if (g_hash_table_size (self->unopened) >= MAX_UNOPENED)
     {
+      self->clients_refused++;
       ipc_connection_close (connection);
       g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED], 0);
       return;
     }
   if (g_hash_table_size (self->by_id) + count_admitted (self) >= self->max_clients)
     {
+      self->clients_refused++;
       connection->refusal = g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: the limit of %u clients is reached", self->address, self->max_clients);
       g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED], 0);
     }
   ipc_connection_set_context (connection, self->context);
   ipc_connection_set_owner (connection, self, &owner_funcs);
+  ipc_connection_set_ledger (connection, self->ledger);
   g_hash_table_add (self->unopened, g_object_ref (connection));
   if (!ipc_connection_start (connection, &error))
     {
@@ -217,6 +231,7 @@ ipc_server_start (IpcServer *self, GError **error)
   if (!IPC_SERVER_GET_CLASS (self)->listen (self, error))
     return FALSE;
   self->is_running = TRUE;
+  self->started = g_get_monotonic_time ();
   g_object_notify (G_OBJECT (self), "is-running");
   return TRUE;
 }

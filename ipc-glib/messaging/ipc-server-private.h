@@ -12,8 +12,11 @@ typedef enum
   IPC_SERVER_SIGNAL_MESSAGE_RECEIVED,
   IPC_SERVER_SIGNAL_AUTHORIZE_CLIENT,
   IPC_SERVER_SIGNAL_OVERLOADED,
+  IPC_SERVER_SIGNAL_MESSAGE_DROPPED,
   IPC_SERVER_N_SIGNALS,
 } IpcServerSignal;
+
+#define IPC_SERVER_N_COUNTERS 6
 
 struct _IpcServer
 {
@@ -35,6 +38,15 @@ struct _IpcServer
   GTask *stopping;              /* (nullable) (owned) */
   GSource *stop_timeout;        /* (nullable) (owned) */
   GSource *stop_cancelled;      /* (nullable) (owned) */
+  IpcLedger *ledger;            /* (owned) */
+  gint64 started;               /* monotonic µs; 0: never */
+  guint64 clients_refused;
+  IpcStatistics closed_statistics;      /* (mutex lock) of those that are gone */
+  IpcStatistics notified_statistics;    /* what observers were told last */
+  GMutex drops_lock;            /* taken last */
+  GQueue drops;                 /* (mutex drops_lock) what message-dropped is to tell of */
+  gsize drops_bytes;            /* (mutex drops_lock) */
+  GSource *drops_source;        /* (nullable) (owned) (mutex drops_lock) */
 };
 
 /* What a transport adds to a server. */
@@ -58,3 +70,22 @@ void ipc_server_take (IpcServer *self, IpcConnection *connection);
 void ipc_server_unlisten (IpcServer *self);
 /* Closes all connections. */
 void ipc_server_forget_peers (IpcServer *self);
+
+/* ipc-server-overflow.c */
+/* For IpcConnectionOwnerFuncs. */
+gboolean    ipc_server_note_dropped      (gpointer owner, IpcConnection *connection, IpcMessage *message);
+void        ipc_server_forget_drops      (IpcServer *self);
+
+/* ipc-server-statistics.c */
+/* In the order of their properties. */
+guint64     ipc_server_get_counter       (IpcServer *self, guint i);
+void        ipc_server_get_statistics    (IpcServer *self, IpcStatistics *statistics);
+/* CONNECTION is about to be taken out. */
+void        ipc_server_keep_statistics_locked (IpcServer *self, IpcConnection *connection);
+/* For the ledger. */
+gboolean    ipc_server_is_observed       (gpointer server);
+void        ipc_server_notify_statistics (gpointer server);
+
+/* ipc-stats.c */
+gboolean    ipc_server_answer_builtin    (gpointer owner, IpcConnection *connection, IpcMessage *request);
+gboolean    ipc_server_has_builtin       (const char *message_type);

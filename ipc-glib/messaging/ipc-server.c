@@ -59,9 +59,17 @@ typedef enum
   PROP_MAX_QUEUED_BYTES,
   PROP_REQUEST_TIMEOUT,
   PROP_MODE,
+  PROP_OVERFLOW_POLICY,
+  PROP_MESSAGES_RECEIVED,
+  PROP_MESSAGES_SENT,
+  PROP_MESSAGES_DROPPED,
+  PROP_BYTES_RECEIVED,
+  PROP_BYTES_SENT,
+  PROP_QUEUED_BYTES,
+  N_PROPS
 } IpcServerProperty;
 
-static GParamSpec *properties[PROP_MODE + 1];
+static GParamSpec *properties[N_PROPS];
 guint ipc_server_signals[IPC_SERVER_N_SIGNALS];
 
 G_DEFINE_ABSTRACT_TYPE (IpcServer, ipc_server, G_TYPE_OBJECT)
@@ -73,6 +81,8 @@ ipc_server_dispose (GObject *object)
 
   ipc_server_unlisten (self);
   ipc_server_forget_peers (self);
+  ipc_server_forget_drops (self);
+  ipc_ledger_close (self->ledger);
   g_mutex_lock (&self->lock);
   g_hash_table_remove_all (self->by_id);
   g_mutex_unlock (&self->lock);
@@ -87,6 +97,8 @@ ipc_server_finalize (GObject *object)
 {
   IpcServer *self = IPC_SERVER (object);
 
+  ipc_ledger_unref (self->ledger);
+  g_mutex_clear (&self->drops_lock);
   g_clear_object (&self->connections);
   g_clear_pointer (&self->by_id, g_hash_table_unref);
   g_clear_pointer (&self->unopened, g_hash_table_unref);
@@ -145,6 +157,18 @@ ipc_server_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_MODE:
       g_value_set_uint (value, self->mode);
       break;
+    case PROP_OVERFLOW_POLICY:
+      g_value_set_enum (value, self->limits.overflow_policy);
+      break;
+    case PROP_MESSAGES_RECEIVED:
+    case PROP_MESSAGES_SENT:
+    case PROP_MESSAGES_DROPPED:
+    case PROP_BYTES_RECEIVED:
+    case PROP_BYTES_SENT:
+    case PROP_QUEUED_BYTES:
+      g_value_set_uint64 (value, ipc_server_get_counter (self, id - PROP_MESSAGES_RECEIVED));
+      break;
+    case N_PROPS:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -180,9 +204,19 @@ ipc_server_set_property (GObject *object, guint id, const GValue *value, GParamS
     case PROP_MODE:
       ipc_server_set_mode (self, g_value_get_uint (value));
       break;
+    case PROP_OVERFLOW_POLICY:
+      ipc_server_set_overflow_policy (self, g_value_get_enum (value));
+      break;
     case PROP_CONNECTIONS:
     case PROP_IS_RUNNING:
     case PROP_N_CLIENTS:
+    case PROP_MESSAGES_RECEIVED:
+    case PROP_MESSAGES_SENT:
+    case PROP_MESSAGES_DROPPED:
+    case PROP_BYTES_RECEIVED:
+    case PROP_BYTES_SENT:
+    case PROP_QUEUED_BYTES:
+    case N_PROPS:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -280,6 +314,65 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_MODE] = g_param_spec_uint ("mode", NULL, NULL, 0, G_MAXUINT, 0600, write);
+  /**
+   * IpcServer:overflow-policy:
+   *
+   * What becomes of an event for a client that does not take what was sent to it before. It takes effect at once.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_OVERFLOW_POLICY] = g_param_spec_enum ("overflow-policy", NULL, NULL, IPC_TYPE_OVERFLOW_POLICY,
+                                                        IPC_OVERFLOW_POLICY_REJECT, write);
+  /**
+   * IpcServer:messages-received:
+   *
+   * Messages that have come from all clients, those that are gone included.
+   *
+   * This and the other statistics are notified at most ten times a second.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MESSAGES_RECEIVED] = g_param_spec_uint64 ("messages-received", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:messages-sent:
+   *
+   * Messages that were queued for clients: a broadcast counts once for each.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MESSAGES_SENT] = g_param_spec_uint64 ("messages-sent", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:messages-dropped:
+   *
+   * Events that were dropped, see [property@Ipc.Server:overflow-policy].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MESSAGES_DROPPED] = g_param_spec_uint64 ("messages-dropped", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:bytes-received:
+   *
+   * Bytes that have come from all clients, those that are gone included.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_BYTES_RECEIVED] = g_param_spec_uint64 ("bytes-received", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:bytes-sent:
+   *
+   * Bytes that the kernel has taken for all clients, those that are gone included.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_BYTES_SENT] = g_param_spec_uint64 ("bytes-sent", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:queued-bytes:
+   *
+   * Bytes that wait to be written to all clients together.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_QUEUED_BYTES] = g_param_spec_uint64 ("queued-bytes", NULL, NULL, 0, G_MAXUINT64, 0, read);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
@@ -361,6 +454,23 @@ install_signals (GType type)
    * Since: 0.1
    */
   ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED] = g_signal_new ("overloaded", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  /**
+   * IpcServer::message-dropped:
+   * @self: the server
+   * @connection: the client that it was for
+   * @message: the event
+   *
+   * An event was dropped, and whoever sent it was not told by an error: one that [method@Ipc.Server.broadcast] did
+   * not queue for this client, or one that [property@Ipc.Server:overflow-policy] gave up.
+   *
+   * It comes later, from the main loop. What was sent through the JSON dialect is read back from what had been
+   * written. If more than 65,536 of them, or 4 MiB of payload, wait to be told, those beyond are only counted in
+   * [property@Ipc.Server:messages-dropped].
+   *
+   * Since: 0.1
+   */
+  ipc_server_signals[IPC_SERVER_SIGNAL_MESSAGE_DROPPED] = g_signal_new ("message-dropped", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                                  G_TYPE_NONE, 2, IPC_TYPE_CONNECTION, IPC_TYPE_MESSAGE);
 }
 
 static void
@@ -382,13 +492,17 @@ ipc_server_init (IpcServer *self)
 {
   self->context = g_main_context_ref_thread_default ();
   self->generation = ipc_fork_generation ();
-  self->limits = (IpcConnectionLimits){ IPC_DEFAULT_MAX_MESSAGE_SIZE, IPC_DEFAULT_MAX_QUEUED_BYTES, IPC_DEFAULT_REQUEST_TIMEOUT };
+  self->limits = (IpcConnectionLimits){ IPC_DEFAULT_MAX_MESSAGE_SIZE, IPC_DEFAULT_MAX_QUEUED_BYTES, IPC_DEFAULT_REQUEST_TIMEOUT,
+                                          IPC_OVERFLOW_POLICY_REJECT };
   self->max_clients = DEFAULT_MAX_CLIENTS;
   self->mode = 0600;
   self->connections = g_list_store_new (IPC_TYPE_CONNECTION);
   self->by_id = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_object_unref);
   self->unopened = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   g_mutex_init (&self->lock);
+  g_mutex_init (&self->drops_lock);
+  g_queue_init (&self->drops);
+  self->ledger = ipc_ledger_new (self, self->context, ipc_server_notify_statistics, ipc_server_is_observed);
 }
 
 /**

@@ -80,6 +80,25 @@ void           ipc_server_set_mode             (IpcServer            *self,
                                                 guint                 mode);
 
 IPC_AVAILABLE_IN_0_1
+IpcOverflowPolicy ipc_server_get_overflow_policy (IpcServer           *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_server_set_overflow_policy  (IpcServer            *self,
+                                                IpcOverflowPolicy     overflow_policy);
+
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_messages_received (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_messages_sent    (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_messages_dropped (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_bytes_received   (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_bytes_sent       (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_queued_bytes     (IpcServer            *self);
+
+IPC_AVAILABLE_IN_0_1
 gboolean       ipc_server_start                (IpcServer            *self,
                                                 GError              **error);
 IPC_AVAILABLE_IN_0_1
