@@ -53,7 +53,7 @@ def socket_path(name='name'):
 def help_and_version(directory):
     result = gipc('--help')
     equal(result.returncode, 0)
-    for verb in 'listen', 'call', 'send', 'list':
+    for verb in 'listen', 'call', 'send', 'list', 'monitor':
         equal(verb.encode() in result.stdout, True, verb)
         verb_help = gipc(verb, '--help')
         equal((verb_help.returncode, verb_help.stderr), (0, b''))
@@ -69,7 +69,9 @@ def usage(directory):
                       ('listen', '--nonsense', 'a'), ('call',), ('call', 'a'), ('call', 'a', 'b', 'c', 'd'),
                       ('call', '--timeout', 'x', 'a', 'b'),
                       ('call', '--timeout', '-3', 'a', 'b'), ('call', '--timeout', '99999999999', 'a', 'b'),
-                      ('send', 'a'), ('send', 'a', 'b', 'c', 'd'), ('list', 'a')]:
+                      ('send', 'a'), ('send', 'a', 'b', 'c', 'd'), ('list', 'a'), ('monitor',), ('monitor', 'a', 'b'),
+                      ('monitor', '--all', 'a'), ('monitor', '--interval', '9', 'a'), ('monitor', '--count', '0', 'a'),
+                      ('monitor', '--interval', 'x', 'a'), ('monitor', '--count', '-2', 'a')]:
         check_error(gipc(*arguments), 2, '--help')
 
 
@@ -298,7 +300,121 @@ def list_servers(directory):
         equal([(server['name'], server['state']) for server in servers], [('alpha', 'stale'), ('beta', 'silent')])
 
 
+def monitor(*arguments):
+    return Program(GIPC, 'monitor', '--json', '--interval', '50', *arguments)
+
+
+def wait_for(program, condition):
+    """The first line of a monitor for which the condition holds."""
+    while True:
+        line = program.line(program.stdout)
+        if line is None:
+            raise AssertionError('the monitor ended: %r' % program.rest(program.stderr))
+        row = json.loads(line)
+        if condition(row):
+            return row
+
+
+@case
+def monitor_one(directory):
+    with listen('--echo') as listener, monitor('name') as watcher:
+        row = wait_for(watcher, lambda row: 'messages_per_second' in row)
+        equal((row['address'], row['state'], row['pid'], row['clients']), ('name', 'alive', listener.pid, 1))
+        before = row['messages_received']
+        for _ in range(5):
+            equal(gipc('call', 'name', 'echo', 'x' * 1000).returncode, 0)
+        row = wait_for(watcher, lambda row: row['messages_received'] >= before + 5 and row['bytes_per_second'] > 0)
+        equal(row['bytes_received'] > 5000 and row['bytes_sent'] > 5000, True, row)
+        equal((row['queued_bytes'], row['messages_dropped'], row['clients_refused']), (0, 0, 0))
+        equal(watcher.end(signal.SIGINT), 0)
+        equal(watcher.rest(watcher.stderr), [])
+
+
+@case
+def monitor_counts(directory):
+    result = gipc('monitor', '--all', '--json', '--count', '2', '--interval', '20')
+    equal((result.returncode, result.stdout, result.stderr), (0, b'', b''))
+    with listen():
+        result = gipc('monitor', '--count', '3', '--interval', '20', 'name')
+        equal((result.returncode, result.stderr), (0, b''))
+        rows = [line.split() for line in result.stdout.decode().splitlines()]
+        equal(rows[0], ['ADDRESS', 'STATE', 'CLIENTS', 'MSG/S', 'B/S', 'QUEUED', 'DROPPED'])
+        equal([row[:3] for row in rows[1:]], [['name', 'alive', '1']] * 3)
+        equal((rows[1][3], rows[2][3] != '-'), ('-', True))
+        with open('/dev/full', 'wb') as full:
+            process = subprocess.run([GIPC, 'monitor', 'name'], stdout=full, stderr=subprocess.PIPE, timeout=30)
+            equal((process.returncode, process.stderr[:23]), (1, b'gipc: standard output: '))
+    result = gipc('monitor', '--count', '2', '--interval', '20', 'name')
+    equal((result.returncode, result.stdout.count(b'gone'), result.stderr.count(b'\n')), (1, 2, 1))
+    check_error(gipc('monitor', 'a b'), 1, 'a b')
+    check_error(gipc('monitor', 'pipe:x'), 1, 'pipe:x', 'not supported')
+
+
+@case
+def monitor_comes_and_goes(directory):
+    with monitor('name') as watcher:
+        equal(wait_for(watcher, lambda row: True)['state'], 'gone')
+        for end in signal.SIGKILL, signal.SIGTERM:
+            with listen() as listener:
+                row = wait_for(watcher, lambda row: row['state'] == 'alive')
+                equal((row['pid'], 'messages_per_second' in row), (listener.pid, False))
+                listener.process.send_signal(signal.SIGSTOP)
+                wait_for(watcher, lambda row: row['state'] == 'silent')
+                listener.process.send_signal(signal.SIGCONT)
+                wait_for(watcher, lambda row: row['state'] == 'alive')
+                listener.end(end)
+                wait_for(watcher, lambda row: row['state'] == 'gone')
+        equal(watcher.end(signal.SIGTERM), 0)
+
+
+@case
+def monitor_all(directory):
+    with monitor('--all') as watcher, listen(address='beta'):
+        equal(wait_for(watcher, lambda row: row['state'] == 'alive')['address'], 'beta')
+        with listen(address='alpha') as alpha:
+            wait_for(watcher, lambda row: row['address'] == 'alpha' and row['state'] == 'alive')
+            # in the order of the names
+            equal(json.loads(watcher.line(watcher.stdout))['address'], 'beta')
+            alpha.end(signal.SIGKILL)
+            wait_for(watcher, lambda row: row['address'] == 'alpha' and row['state'] == 'gone')
+        # one that is stopped does not hold up the others
+        with listen(address='alpha') as alpha:
+            wait_for(watcher, lambda row: row['address'] == 'alpha' and row['state'] == 'alive')
+            alpha.process.send_signal(signal.SIGSTOP)
+            wait_for(watcher, lambda row: row['address'] == 'alpha' and row['state'] == 'silent')
+            wait_for(watcher, lambda row: row['address'] == 'beta' and row['state'] == 'alive')
+            alpha.process.send_signal(signal.SIGCONT)
+            alpha.end(signal.SIGTERM)
+        # its file is gone, and so is its line
+        wait_for(watcher, lambda row: row['address'] == 'beta')
+        while json.loads(watcher.line(watcher.stdout))['address'] != 'beta':
+            pass
+        equal([json.loads(watcher.line(watcher.stdout))['address'] for _ in range(3)], ['beta'] * 3)
+        equal(watcher.end(signal.SIGINT), 0)
+
+
+@case
+def monitor_on_a_terminal(directory):
+    master, slave = os.openpty()
+    with listen():
+        process = subprocess.run([GIPC, 'monitor', '--count', '3', '--interval', '20', 'name'], stdout=slave, timeout=30)
+        os.close(slave)
+        equal(process.returncode, 0)
+    text = b''
+    try:
+        while True:
+            text += os.read(master, 65536)
+    except OSError:     # how Linux says that the other end is closed
+        pass
+    os.close(master)
+    frames = text.split(b'\x1b[2A\x1b[J')
+    equal(len(frames), 3, text)
+    for frame in frames:
+        equal([line.split()[0] for line in frame.splitlines()], [b'ADDRESS', b'name'])
+
+
 if __name__ == '__main__':
     sys.exit(run_cases(help_and_version, usage, echo_text, echo_standard_input, echo_json,
                        unknown_types_are_refused_and_printed, send_events, json_dialect, variants_as_json,
-                       absolute_path, errors, timeout, listen_stops_in_order, listen_without_a_reader, list_servers))
+                       absolute_path, errors, timeout, listen_stops_in_order, listen_without_a_reader, list_servers,
+                       monitor_one, monitor_counts, monitor_comes_and_goes, monitor_all, monitor_on_a_terminal))

@@ -7,9 +7,6 @@
  */
 #include "gipc.h"
 
-#include <glib/gstdio.h>
-#include <sys/stat.h>
-
 #define ANSWER_MS 2000
 
 typedef enum
@@ -42,21 +39,6 @@ server_free (gpointer data)
   g_free (self);
 }
 
-static int
-compare_servers (gconstpointer a, gconstpointer b)
-{
-  return g_strcmp0 ((*(Server * const *) a)->name, (*(Server * const *) b)->name);
-}
-
-static gboolean
-is_server (const char *directory, const char *name)
-{
-  g_autofree char *path = g_build_filename (directory, name, NULL);
-  GStatBuf info;
-
-  return name[0] != '.' && g_lstat (path, &info) == 0 && S_ISSOCK (info.st_mode);
-}
-
 static Server *
 server_new (const char *name)
 {
@@ -68,26 +50,19 @@ server_new (const char *name)
   return self;
 }
 
-/* No folder is no server. NULL after saying what is wrong. */
+/* NULL after saying what is wrong. */
 static GPtrArray *
 find_servers (void)
 {
-  g_autoptr (GPtrArray) servers = g_ptr_array_new_with_free_func (server_free);
-  const char *directory = ipc_scope_get_directory (ipc_scope_get_default ());
-  g_autofree char *folder = directory != NULL ? g_build_filename (directory, "socket", NULL) : NULL;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GDir) dir = NULL;
+  g_auto (GStrv) names = gipc_find_servers ();
+  GPtrArray *servers;
 
-  if (folder == NULL)
-    return gipc_fail ("there is no directory for the default scope"), NULL;
-  dir = g_dir_open (folder, 0, &error);
-  if (dir == NULL && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    return gipc_fail ("%s", error->message), NULL;
-  for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir))
-    if (is_server (folder, name))
-      g_ptr_array_add (servers, server_new (name));
-  g_ptr_array_sort (servers, compare_servers);
-  return g_steal_pointer (&servers);
+  if (names == NULL)
+    return NULL;
+  servers = g_ptr_array_new_with_free_func (server_free);
+  for (guint i = 0; names[i] != NULL; i++)
+    g_ptr_array_add (servers, server_new (names[i]));
+  return servers;
 }
 
 static State

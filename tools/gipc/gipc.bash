@@ -15,15 +15,16 @@ _gipc()
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _gipc_complete_words $'listen\ncall\nsend\nlist\n--help\n--version' "$current"
+    _gipc_complete_words $'listen\ncall\nsend\nlist\nmonitor\n--help\n--version' "$current"
     return
   fi
-  case $previous in --timeout|-t) return ;; esac
+  case $previous in --timeout|-t|--interval|-i|--count|-n) return ;; esac
   if [[ $current == -* ]]; then
     case $verb in
       listen) _gipc_complete_words $'--echo\n--help' "$current" ;;
       call) _gipc_complete_words $'--timeout\n--json\n--help' "$current" ;;
       list) _gipc_complete_words $'--json\n--help' "$current" ;;
+      monitor) _gipc_complete_words $'--all\n--interval\n--count\n--json\n--help' "$current" ;;
       send) _gipc_complete_words '--help' "$current" ;;
     esac
     return
@@ -32,7 +33,7 @@ _gipc()
   # Only the first argument that is not an option is an address.
   for ((i = 2; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --timeout|-t) ((i++)) ;;
+      --timeout|-t|--interval|-i|--count|-n) ((i++)) ;;
       -?*) ;;
       *) ((n++)) ;;
     esac
@@ -40,7 +41,7 @@ _gipc()
   ((n == 0)) || return
   case $verb in
     listen) compopt -o default ;;
-    call|send)
+    call|send|monitor)
       if [[ $current == /* ]]; then
         compopt -o default
       else

@@ -31,6 +31,7 @@ struct _GipcVerb
 int gipc_call   (const GipcVerb *verb, int argc, char **argv);
 int gipc_list   (const GipcVerb *verb, int argc, char **argv);
 int gipc_listen (const GipcVerb *verb, int argc, char **argv);
+int gipc_monitor (const GipcVerb *verb, int argc, char **argv);
 int gipc_send   (const GipcVerb *verb, int argc, char **argv);
 
 /* gipc-common.c: errors, arguments, output, clients */
@@ -41,6 +42,36 @@ gboolean    gipc_check_address (const char *address);
 IpcClient  *gipc_open         (const char *address);
 gboolean    gipc_write        (gconstpointer bytes, gsize size);
 gboolean    gipc_write_line   (const char *line);
+
+/* gipc-servers.c */
+char      **gipc_find_servers (void);
+
+/* gipc-sample.c: the statistics of a server, and what they say about the time between two looks */
+typedef struct
+{
+  guint64 uptime; /* ms; 0: there is none */
+  guint   pid;
+  guint64 clients;
+  guint64 refused;
+  guint64 messages_received;
+  guint64 messages_sent;
+  guint64 messages_dropped;
+  guint64 bytes_received;
+  guint64 bytes_sent;
+  guint64 queued_bytes;
+} GipcSample;
+
+typedef struct
+{
+  double messages;
+  double bytes;
+} GipcRates;
+
+gboolean    gipc_sample_read      (GipcSample *sample, IpcMessage *reply);
+gboolean    gipc_sample_get_rates (const GipcSample *before, const GipcSample *now, GipcRates *rates);
+void        gipc_sample_to_json   (const GipcSample *sample, const GipcRates *rates, GString *out);
+char       *gipc_sample_to_row    (const GipcSample *sample, const GipcRates *rates);
+extern const char gipc_sample_header[];
 
 /* gipc-message.c: messages from arguments, and as text */
 IpcMessage *gipc_message_new       (const char *message_type, const char *payload, gsize limit);

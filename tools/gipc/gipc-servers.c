@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The names of the servers in the default scope, as far as files tell. */
+#include "gipc.h"
+
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+
+static gboolean
+is_server (const char *directory, const char *name)
+{
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  GStatBuf info;
+
+  return name[0] != '.' && g_lstat (path, &info) == 0 && S_ISSOCK (info.st_mode);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return g_strcmp0 (*(char * const *) a, *(char * const *) b);
+}
+
+/* Sorted. No folder is no server. NULL after saying what is wrong. */
+char **
+gipc_find_servers (void)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  const char *directory = ipc_scope_get_directory (ipc_scope_get_default ());
+  g_autofree char *folder = directory != NULL ? g_build_filename (directory, "socket", NULL) : NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDir) dir = NULL;
+
+  if (folder == NULL)
+    return gipc_fail ("there is no directory for the default scope"), NULL;
+  dir = g_dir_open (folder, 0, &error);
+  if (dir == NULL && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    return gipc_fail ("%s", error->message), NULL;
+  for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir))
+    if (is_server (folder, name))
+      g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_add (names, NULL);
+  return (char **) g_ptr_array_free (g_steal_pointer (&names), FALSE);
+}
