@@ -34,7 +34,43 @@
  * ## When a process dies
  *
  * If the server dies, [signal@Ipc.Client::closed] comes, and requests under way
- * fail as [class@Ipc.Connection] says. The client can be opened again.
+ * fail as [class@Ipc.Connection] says. The client can be opened again, or does that
+ * itself:
+ *
+ * ## Reconnecting
+ *
+ * With [property@Ipc.Client:reconnect], a client that has been open and loses its
+ * connection, for whatever reason but [method@Ipc.Client.close], tries to get it
+ * back: first after 50 ms, then after twice as long each time, up to 5 s, always
+ * ± 25 %, so that a thousand clients of a server do not come back in one instant.
+ * A connection that lasted for 5 s makes it begin with 50 ms again. With
+ * [property@Ipc.Client:wait-for-server] as well, a server that appears in its directory is
+ * tried at once. Handlers and signal connections stay; nothing is ever sent twice.
+ *
+ * When a connection is lost, this happens, in this order, all in the main loop:
+ *
+ * 1. each request under way fails, in the order in which they were made: with %IPC_ERROR_UNCERTAIN if a byte of it
+ *    had reached the kernel, else with %IPC_ERROR_NOT_CONNECTED; then what waits to be sent or flushed fails;
+ * 2. the connection emits [signal@Ipc.Connection::closed], and notifies `is-open`;
+ * 3. the client notifies `state`, now %IPC_CLIENT_STATE_WAITING (without `reconnect`, %IPC_CLIENT_STATE_CLOSED), and
+ *    `connection`, now %NULL;
+ * 4. the client emits [signal@Ipc.Client::closed].
+ *
+ * Each attempt that reaches a server notifies `state` (%IPC_CLIENT_STATE_OPENING) and `connection`, a new one; then
+ * `state` is either %IPC_CLIENT_STATE_OPEN, or %IPC_CLIENT_STATE_WAITING again with `connection` %NULL. Until it is
+ * open all calls fail with %IPC_ERROR_NOT_CONNECTED: such a message was not sent, and is safe to repeat.
+ *
+ * It goes on for as long as the failures are such that pass: nobody there, no answer, a full server
+ * (%IPC_ERROR_FULL), a server that goes away in the middle, a shortage of the system. It gives up if the server
+ * is of another user or refuses this one (%IPC_ERROR_PERMISSION_DENIED), speaks another version of the protocol
+ * (%IPC_ERROR_VERSION) or none of it (%IPC_ERROR_INVALID_DATA), or if what is at the address is no socket. Then
+ * `state` becomes %IPC_CLIENT_STATE_CLOSED, and [signal@Ipc.Client::closed] comes once more, with that error; the same
+ * with %NULL after [method@Ipc.Client.close]. So the last `closed` is the one that comes in the state
+ * %IPC_CLIENT_STATE_CLOSED.
+ *
+ * A server that stops in an orderly way (see [method@Ipc.Server.stop_async]) takes no new requests before it closes:
+ * they fail with %IPC_ERROR_NOT_CONNECTED while the client is still open, and those under way are answered. Closing just the
+ * [property@Ipc.Client:connection] of a client that reconnects makes it connect anew.
  *
  * ## Caveats
  *
@@ -51,6 +87,7 @@ typedef enum
   PROP_STATE,
   PROP_CONNECTION,
   PROP_WAIT_FOR_SERVER,
+  PROP_RECONNECT,
   PROP_SERVER_UID,
   PROP_MAX_MESSAGE_SIZE,
   PROP_MAX_QUEUED_BYTES,
@@ -87,6 +124,7 @@ ipc_client_finalize (GObject *object)
   g_clear_object (&self->scope);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_free (self->address);
+  ipc_backoff_clear (&self->backoff);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (ipc_client_parent_class)->finalize (object);
@@ -124,6 +162,9 @@ ipc_client_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_WAIT_FOR_SERVER:
       g_value_set_boolean (value, self->wait_for_server);
       break;
+    case PROP_RECONNECT:
+      g_value_set_boolean (value, self->reconnect);
+      break;
     case PROP_SERVER_UID:
       g_value_set_uint (value, self->server_uid);
       break;
@@ -158,6 +199,9 @@ ipc_client_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_WAIT_FOR_SERVER:
       ipc_client_set_wait_for_server (self, g_value_get_boolean (value));
+      break;
+    case PROP_RECONNECT:
+      ipc_client_set_reconnect (self, g_value_get_boolean (value));
       break;
     case PROP_SERVER_UID:
       ipc_client_set_server_uid (self, g_value_get_uint (value));
@@ -225,6 +269,16 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_WAIT_FOR_SERVER] = g_param_spec_boolean ("wait-for-server", NULL, NULL, FALSE, write);
+  /**
+   * IpcClient:reconnect:
+   *
+   * Whether a connection that is lost is to come back by itself; see "Reconnecting" above.
+   *
+   * Turned off while the client reconnects, it makes the next attempt the last one.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_RECONNECT] = g_param_spec_boolean ("reconnect", NULL, NULL, FALSE, write);
   /**
    * IpcClient:server-uid:
    *
@@ -295,6 +349,10 @@ ipc_client_class_init (IpcClientClass *klass)
    *
    * The connection, which was open, is closed.
    *
+   * [property@Ipc.Client:state] says whether it may come back: with [property@Ipc.Client:reconnect] it is
+   * %IPC_CLIENT_STATE_WAITING, and this signal comes once more if that is given up, or the client is closed
+   * meanwhile.
+   *
    * Since: 0.1
    */
   ipc_client_signals[IPC_CLIENT_SIGNAL_CLOSED] = g_signal_new ("closed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
@@ -305,8 +363,15 @@ ipc_client_init (IpcClient *self)
 {
   self->context = g_main_context_ref_thread_default ();
   self->generation = ipc_fork_generation ();
-  self->limits = (IpcConnectionLimits){ IPC_DEFAULT_MAX_MESSAGE_SIZE, IPC_DEFAULT_MAX_QUEUED_BYTES, IPC_DEFAULT_REQUEST_TIMEOUT };
+  self->limits = (IpcConnectionLimits){
+    .max_message_size = IPC_DEFAULT_MAX_MESSAGE_SIZE,
+    .max_queued_bytes = IPC_DEFAULT_MAX_QUEUED_BYTES,
+    .request_timeout = IPC_DEFAULT_REQUEST_TIMEOUT,
+    .handshake_timeout = IPC_DEFAULT_HANDSHAKE_TIMEOUT,
+  };
   self->server_uid = geteuid ();
+  self->lasting = (gint64) IPC_RECONNECT_LIMIT_MS * 1000;
+  ipc_backoff_init (&self->backoff, IPC_RECONNECT_BASE_MS, IPC_RECONNECT_LIMIT_MS);
   g_mutex_init (&self->lock);
 }
 
@@ -382,9 +447,14 @@ ipc_client_get_state (IpcClient *self)
 IpcConnection *
 ipc_client_get_connection (IpcClient *self)
 {
+  IpcConnection *connection;
+
   g_return_val_if_fail (IPC_IS_CLIENT (self), NULL);
 
-  return self->connection;
+  g_mutex_lock (&self->lock);
+  connection = self->connection;
+  g_mutex_unlock (&self->lock);
+  return connection;
 }
 
 /**
@@ -424,6 +494,45 @@ ipc_client_set_wait_for_server (IpcClient *self, gboolean wait_for_server)
     return;
   self->wait_for_server = wait_for_server;
   g_object_notify (G_OBJECT (self), "wait-for-server");
+}
+
+/**
+ * ipc_client_get_reconnect: (get-property reconnect)
+ * @self: the client
+ *
+ * Whether a connection that is lost is to come back by itself.
+ *
+ * Returns: %TRUE if it is
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_client_get_reconnect (IpcClient *self)
+{
+  g_return_val_if_fail (IPC_IS_CLIENT (self), FALSE);
+
+  return self->reconnect;
+}
+
+/**
+ * ipc_client_set_reconnect: (set-property reconnect)
+ * @self: the client
+ * @reconnect: whether it reconnects
+ *
+ * Sets whether a connection that is lost is to come back by itself.
+ *
+ * Since: 0.1
+ */
+void
+ipc_client_set_reconnect (IpcClient *self, gboolean reconnect)
+{
+  g_return_if_fail (IPC_IS_CLIENT (self));
+
+  reconnect = !!reconnect;
+  if (self->reconnect == reconnect)
+    return;
+  self->reconnect = reconnect;
+  g_object_notify (G_OBJECT (self), "reconnect");
 }
 
 /**

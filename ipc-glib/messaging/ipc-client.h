@@ -27,6 +27,11 @@ IPC_AVAILABLE_IN_0_1
 void            ipc_client_set_wait_for_server  (IpcClient            *self,
                                                  gboolean              wait_for_server);
 IPC_AVAILABLE_IN_0_1
+gboolean        ipc_client_get_reconnect        (IpcClient            *self);
+IPC_AVAILABLE_IN_0_1
+void            ipc_client_set_reconnect        (IpcClient            *self,
+                                                 gboolean              reconnect);
+IPC_AVAILABLE_IN_0_1
 guint           ipc_client_get_server_uid       (IpcClient            *self);
 IPC_AVAILABLE_IN_0_1
 void            ipc_client_set_server_uid       (IpcClient            *self,

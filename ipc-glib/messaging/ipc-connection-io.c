@@ -287,8 +287,11 @@ end_of_input (IpcConnection *self, int read_errno)
   if (size > 0)
     return g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "%s: the peer closed inside a %s, after %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " bytes",
                         self->peer_name, part, size, MAX (self->inbox.wanted, IPC_FRAME_HEADER_SIZE));
-  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side)
+  /* Who refuses takes what we have sent before it closes; the kernel, who closes for the dead, does not. */
+  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side && read_errno == 0)
     return g_error_new (IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "%s: the server closed the connection without a HELLO; it does not admit us", self->peer_name);
+  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side)
+    return g_error_new (IPC_ERROR, IPC_ERROR_NO_SERVER, "%s: the server went away before it said HELLO: %s", self->peer_name, g_strerror (read_errno));
   if (read_errno != 0 && read_errno != ECONNRESET && read_errno != EPIPE)
     return g_error_new (G_IO_ERROR, g_io_error_from_errno (read_errno), "%s: cannot read: %s", self->peer_name, g_strerror (read_errno));
   return NULL;
@@ -560,8 +563,8 @@ connection_attend (IpcHubWatch *watch)
     }
   if (late)
     {
-      ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no HELLO within %d s", self->peer_name,
-                                              (int) (IPC_HANDSHAKE_TIMEOUT_US / G_USEC_PER_SEC)), TRUE);
+      ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no HELLO within %g s", self->peer_name,
+                                              self->limits.handshake_timeout / 1000.0), TRUE);
       return;
     }
   if (self->write_failed && self->state < IPC_CONNECTION_CLOSING && must_read_to_the_end (self))
@@ -610,7 +613,7 @@ ipc_connection_start (IpcConnection *self, GError **error)
       return FALSE;
     }
   g_mutex_lock (&self->lock);
-  self->calls_due = g_get_monotonic_time () + IPC_HANDSHAKE_TIMEOUT_US;
+  self->calls_due = g_get_monotonic_time () + (gint64) self->limits.handshake_timeout * 1000;
   ipc_hub_attend_at (&self->watch, self->calls_due);
   if (!self->is_server_side)
     {
@@ -754,6 +757,19 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
     notify_closed (self);
   else if (somebody_listens (self))
     notify_closed_later (self);
+}
+
+/* Closing with bytes unread would reset the peer's end, as if this process had died. After the shutdown nothing more
+ * comes, so there is an end to what is thrown away; descriptors go with it. */
+void
+ipc_connection_refuse (IpcConnection *self)
+{
+  char waste[4096];
+
+  shutdown (self->fd, SHUT_RDWR);
+  while (recv (self->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
+    ;
+  ipc_connection_close (self);
 }
 
 void

@@ -34,7 +34,7 @@
 #define IPC_CEILING_MAX_MESSAGE_SIZE (128u * 1024 * 1024)
 #define IPC_DEFAULT_MAX_QUEUED_BYTES (4u * 1024 * 1024)
 #define IPC_DEFAULT_REQUEST_TIMEOUT 30000
-#define IPC_HANDSHAKE_TIMEOUT_US (30 * G_USEC_PER_SEC)
+#define IPC_DEFAULT_HANDSHAKE_TIMEOUT 30000
 #define IPC_LINGER_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define IPC_JSON_MAX_OBJECT (1024u * 1024)
 
@@ -76,6 +76,7 @@ typedef struct
   guint max_queued_bytes;
   gint request_timeout;         /* ms */
   IpcOverflowPolicy overflow_policy;
+  gint handshake_timeout;       /* ms */
 } IpcConnectionLimits;
 
 /* What became of an event. */
@@ -241,6 +242,8 @@ void     ipc_connection_update_events_locked (IpcConnection *self);
 void     ipc_connection_update_pressure_locked (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
+/* Turns away a peer that has not been started: it sees the end of file, and no reset. */
+void     ipc_connection_refuse          (IpcConnection *self);
 /* Tells the peer why, if that is possible, and ends it. */
 void     ipc_connection_drop            (IpcConnection *self, GError *reason);
 gboolean ipc_connection_take_read_turn_locked (IpcConnection *self);
@@ -267,6 +270,8 @@ void     ipc_request_clear              (IpcConnection *self);
 gboolean ipc_request_resolve            (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error);
 gboolean ipc_request_is_sync            (IpcConnection *self, guint64 serial);
 void     ipc_request_fail_all           (IpcConnection *self);
+/* The connection closes, and still writes what is queued: who waits for an answer in a thread waits no longer. */
+void     ipc_request_end_sync_locked    (IpcConnection *self);
 void     ipc_request_fail_after         (IpcConnection *self, guint64 serial);
 void     ipc_request_attend             (IpcConnection *self, gint64 now);
 

@@ -3,6 +3,7 @@
  * The connection as an object: properties, signals, sending and closing. See
  * ipc-connection-private.h for the other files that make it up.
  */
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/ipc-fork.h"
@@ -811,6 +812,10 @@ ipc_connection_close (IpcConnection *self)
       ipc_connection_update_events_locked (self);
       ipc_hub_attend_at (&self->watch, self->calls_due);
       ipc_hub_attend (&self->watch);    /* who waits for room waits in vain */
+      ipc_request_end_sync_locked (self);
+      /* A thread that polls for its answer has to look up. */
+      if (self->reader != NULL && self->reader != g_thread_self ())
+        shutdown (self->fd, SHUT_RD);
     }
   g_mutex_unlock (&self->lock);
   if (!linger)

@@ -328,6 +328,21 @@ ipc_request_fail_all (IpcConnection *self)
   fail_calls (self, match_all, NULL, TRUE);
 }
 
+static gboolean
+match_sync (IpcConnection *self, IpcCall *call, gpointer data)
+{
+  return call->is_sync;
+}
+
+/* What was not sent yet may be: none of them is safe to repeat. */
+void
+ipc_request_end_sync_locked (IpcConnection *self)
+{
+  g_autoptr (GPtrArray) calls = steal_calls_locked (self, match_sync, NULL);
+
+  end_sync_calls_locked (self, calls, G_MAXUINT64);
+}
+
 void
 ipc_request_fail_after (IpcConnection *self, guint64 serial)
 {

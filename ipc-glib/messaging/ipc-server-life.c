@@ -138,6 +138,8 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
     {
       g_debug ("%s: a peer was not let in", self->address);
       self->clients_refused++;
+      if (self->is_running)
+        ipc_connection_refuse (connection);
       ipc_connection_close (connection);
       return;
     }

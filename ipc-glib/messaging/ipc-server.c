@@ -492,8 +492,13 @@ ipc_server_init (IpcServer *self)
 {
   self->context = g_main_context_ref_thread_default ();
   self->generation = ipc_fork_generation ();
-  self->limits = (IpcConnectionLimits){ IPC_DEFAULT_MAX_MESSAGE_SIZE, IPC_DEFAULT_MAX_QUEUED_BYTES, IPC_DEFAULT_REQUEST_TIMEOUT,
-                                          IPC_OVERFLOW_POLICY_REJECT };
+  self->limits = (IpcConnectionLimits){
+    .max_message_size = IPC_DEFAULT_MAX_MESSAGE_SIZE,
+    .max_queued_bytes = IPC_DEFAULT_MAX_QUEUED_BYTES,
+    .request_timeout = IPC_DEFAULT_REQUEST_TIMEOUT,
+    .overflow_policy = IPC_OVERFLOW_POLICY_REJECT,
+    .handshake_timeout = IPC_DEFAULT_HANDSHAKE_TIMEOUT,
+  };
   self->max_clients = DEFAULT_MAX_CLIENTS;
   self->mode = 0600;
   self->connections = g_list_store_new (IPC_TYPE_CONNECTION);
