@@ -28,6 +28,10 @@ typedef enum
   IPC_FRAME_PONG = 9,
 } IpcFrameKind;
 
+/* Where a header has what may have to be corrected in it; its length is at 0. */
+#define IPC_FRAME_FLAGS_AT 5
+#define IPC_FRAME_N_FDS_AT 6
+
 #define IPC_FRAME_FORMAT_MASK 0x07u
 #define IPC_FRAME_FLAG_MEMFD 0x40u
 #define IPC_FRAME_FLAG_HEADERS 0x80u

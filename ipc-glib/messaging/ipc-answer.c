@@ -128,7 +128,7 @@ check_overflow (IpcConnection *self)
   gsize queued;
 
   g_mutex_lock (&self->lock);
-  queued = self->is_server_side ? 0 : self->outbox.queued;
+  queued = self->is_server_side ? 0 : ipc_outbox_get_load (&self->outbox);
   g_mutex_unlock (&self->lock);
   if (queued > limit)
     ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes of replies exceed the limit of %" G_GSIZE_FORMAT,
@@ -146,7 +146,7 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
   if (written && token->is_json)
     written = ipc_json_write_message_locked (self, message, &envelope, error);
   else if (written)
-    ipc_binary_write_message_locked (self, message, &envelope);
+    written = ipc_binary_write_message_locked (self, message, &envelope, error);
   if (written)
     {
       self->messages_sent++;

@@ -91,6 +91,7 @@ typedef enum
   PROP_SERVER_UID,
   PROP_MAX_MESSAGE_SIZE,
   PROP_MAX_QUEUED_BYTES,
+  PROP_MAX_FDS,
   PROP_REQUEST_TIMEOUT,
 } IpcClientProperty;
 
@@ -174,6 +175,9 @@ ipc_client_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_MAX_QUEUED_BYTES:
       g_value_set_uint (value, self->limits.max_queued_bytes);
       break;
+    case PROP_MAX_FDS:
+      g_value_set_uint (value, self->limits.max_fds);
+      break;
     case PROP_REQUEST_TIMEOUT:
       g_value_set_int (value, self->limits.request_timeout);
       break;
@@ -211,6 +215,9 @@ ipc_client_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_MAX_QUEUED_BYTES:
       ipc_client_set_max_queued_bytes (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_FDS:
+      ipc_client_set_max_fds (self, g_value_get_uint (value));
       break;
     case PROP_REQUEST_TIMEOUT:
       ipc_client_set_request_timeout (self, g_value_get_int (value));
@@ -306,6 +313,19 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_MAX_QUEUED_BYTES] = g_param_spec_uint ("max-queued-bytes", NULL, NULL, 1024, G_MAXINT, IPC_DEFAULT_MAX_QUEUED_BYTES, write);
   /**
+   * IpcClient:max-fds:
+   *
+   * How many descriptors a message may have, in both directions; the smaller limit of both sides holds. For the next
+   * time it is opened.
+   *
+   * It is 16 by default, so that the server decides. Setting it, to whatever but 0, also agrees to large payloads in
+   * memory that is shared with the server, where the server sends the same one again and again; each read then costs a
+   * little more.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_FDS] = g_param_spec_uint ("max-fds", NULL, NULL, 0, IPC_CEILING_MAX_FDS, IPC_DEFAULT_CLIENT_MAX_FDS, write);
+  /**
    * IpcClient:request-timeout:
    *
    * The default timeout of requests, in milliseconds; -1 is for ever.
@@ -368,6 +388,7 @@ ipc_client_init (IpcClient *self)
     .max_queued_bytes = IPC_DEFAULT_MAX_QUEUED_BYTES,
     .request_timeout = IPC_DEFAULT_REQUEST_TIMEOUT,
     .handshake_timeout = IPC_DEFAULT_HANDSHAKE_TIMEOUT,
+    .max_fds = IPC_DEFAULT_CLIENT_MAX_FDS,
   };
   self->server_uid = geteuid ();
   self->lasting = (gint64) IPC_RECONNECT_LIMIT_MS * 1000;
@@ -649,6 +670,46 @@ ipc_client_set_max_queued_bytes (IpcClient *self, guint max_queued_bytes)
     return;
   self->limits.max_queued_bytes = max_queued_bytes;
   g_object_notify (G_OBJECT (self), "max-queued-bytes");
+}
+
+/**
+ * ipc_client_get_max_fds: (get-property max-fds)
+ * @self: the client
+ *
+ * How many descriptors a message may have.
+ *
+ * Returns: the limit
+ *
+ * Since: 0.1
+ */
+guint
+ipc_client_get_max_fds (IpcClient *self)
+{
+  g_return_val_if_fail (IPC_IS_CLIENT (self), 0);
+
+  return self->limits.max_fds;
+}
+
+/**
+ * ipc_client_set_max_fds: (set-property max-fds)
+ * @self: the client
+ * @max_fds: the limit
+ *
+ * Sets how many descriptors a message may have.
+ *
+ * Since: 0.1
+ */
+void
+ipc_client_set_max_fds (IpcClient *self, guint max_fds)
+{
+  g_return_if_fail (IPC_IS_CLIENT (self));
+
+  max_fds = MIN (max_fds, IPC_CEILING_MAX_FDS);
+  self->limits.memfd = max_fds > 0;
+  if (self->limits.max_fds == max_fds)
+    return;
+  self->limits.max_fds = max_fds;
+  g_object_notify (G_OBJECT (self), "max-fds");
 }
 
 /**

@@ -47,6 +47,11 @@ IPC_AVAILABLE_IN_0_1
 void            ipc_client_set_max_queued_bytes (IpcClient            *self,
                                                  guint                 max_queued_bytes);
 IPC_AVAILABLE_IN_0_1
+guint           ipc_client_get_max_fds          (IpcClient            *self);
+IPC_AVAILABLE_IN_0_1
+void            ipc_client_set_max_fds          (IpcClient            *self,
+                                                 guint                 max_fds);
+IPC_AVAILABLE_IN_0_1
 gint            ipc_client_get_request_timeout  (IpcClient            *self);
 IPC_AVAILABLE_IN_0_1
 void            ipc_client_set_request_timeout  (IpcClient            *self,

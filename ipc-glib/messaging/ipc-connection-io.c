@@ -16,7 +16,6 @@
 #define FRAMES_PER_TURN 32u
 #define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
 #define STATISTICS_INTERVAL_US 100000
-#define IOV_MAX_PIECES 32
 #define HELD_HIGH 1024u         /* requests that wait for an answer */
 #define HELD_LOW 512u
 #define EAGER_FLUSH 65536u      /* a queue that long is written at once, while it is in the cache */
@@ -30,7 +29,7 @@ ipc_connection_update_events_locked (IpcConnection *self)
 
   if (!self->read_paused && !self->eof && self->state != IPC_CONNECTION_CLOSING)
     events |= EPOLLIN;
-  if (self->write_blocked)
+  if (self->write_blocked && self->fds_retry_due == 0)
     events |= EPOLLOUT;
   if (self->watch.hub != NULL)
     ipc_hub_modify (&self->watch, events);
@@ -52,11 +51,13 @@ note_statistics_locked (IpcConnection *self)
 static gboolean
 must_pause_locked (IpcConnection *self)
 {
+  gsize load = ipc_outbox_get_load (&self->outbox);
+
   if (!self->is_server_side)
     return FALSE;
-  if (self->outbox.queued >= self->limits.max_queued_bytes || ipc_serial_table_size (&self->held) >= HELD_HIGH)
+  if (load >= self->limits.max_queued_bytes || ipc_serial_table_size (&self->held) >= HELD_HIGH)
     return TRUE;
-  if (self->outbox.queued <= self->limits.max_queued_bytes / 2 && ipc_serial_table_size (&self->held) <= HELD_LOW)
+  if (load <= self->limits.max_queued_bytes / 2 && ipc_serial_table_size (&self->held) <= HELD_LOW)
     return FALSE;
   return self->read_paused;
 }
@@ -66,7 +67,8 @@ ipc_connection_update_pressure_locked (IpcConnection *self)
 {
   gboolean paused = must_pause_locked (self);
 
-  if (self->is_congested && self->outbox.queued <= self->limits.max_queued_bytes / 2)
+  if (self->is_congested && ipc_outbox_get_load (&self->outbox) <= self->limits.max_queued_bytes / 2 &&
+      self->outbox.n_fds <= IPC_MAX_FDS_IN_FLIGHT / 2)
     {
       self->is_congested = FALSE;
       self->drained_pending = TRUE;
@@ -114,12 +116,9 @@ note_progress_locked (IpcConnection *self)
 static gboolean
 write_locked (IpcConnection *self, gboolean *progress)
 {
-  struct iovec iov[IOV_MAX_PIECES];
-
   while (self->outbox.queued > 0)
     {
-      int n = ipc_outbox_get_iovec (&self->outbox, iov, IOV_MAX_PIECES);
-      gssize written = IPC_CONNECTION_GET_CLASS (self)->write (self, iov, n);
+      gssize written = ipc_connection_write_front_locked (self);
 
       if (written < 0 && errno == EINTR)
         continue;
@@ -141,6 +140,7 @@ void
 ipc_connection_flush_locked (IpcConnection *self)
 {
   gboolean progress = FALSE;
+  gboolean waits_for_fds = self->fds_retry_due != 0;
   gboolean blocked;
 
   if (self->fd < 0 || self->write_failed)
@@ -148,8 +148,9 @@ ipc_connection_flush_locked (IpcConnection *self)
       fail_writing_locked (self);
       return;
     }
+  self->fds_retry_due = 0;
   blocked = !write_locked (self, &progress);
-  if (blocked != self->write_blocked)
+  if (blocked != self->write_blocked || waits_for_fds != (self->fds_retry_due != 0))
     {
       self->write_blocked = blocked;
       ipc_connection_update_events_locked (self);
@@ -171,7 +172,7 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
     ipc_hub_queue_flush (&self->watch);
   else if (self->write_blocked)
     note_statistics_locked (self);      /* otherwise what is written tells of it */
-  if (self->outbox.queued >= self->limits.max_queued_bytes)
+  if (ipc_outbox_get_load (&self->outbox) >= self->limits.max_queued_bytes)
     ipc_connection_update_pressure_locked (self);
 }
 
@@ -200,6 +201,8 @@ close_fd_locked (IpcConnection *self)
       close (self->fd);
     }
   self->fd = -1;
+  ipc_fd_queue_clear (&self->fds);
+  ipc_fd_queue_clear (&self->deferred_fds);
 }
 
 void
@@ -331,19 +334,27 @@ handle_end_of_input (IpcConnection *self, int read_errno)
 static gboolean
 read_once (IpcConnection *self)
 {
-  struct iovec iov;
+  GError *lost = NULL;
+  guint n_fds = self->fds.n;
+  gpointer into;
   gsize room;
   gssize got;
   int read_errno = 0;
 
-  iov.iov_base = ipc_inbox_get_room (&self->inbox, &room);
-  iov.iov_len = room;
+  into = ipc_inbox_get_room (&self->inbox, &room);
   do
-    got = IPC_CONNECTION_GET_CLASS (self)->read (self, &iov, 1);
+    got = self->fd_capacity == 0 ? IPC_CONNECTION_GET_CLASS (self)->read (self, into, room, NULL)
+                                 : ipc_connection_read_with_fds (self, into, room, &lost);
   while (got < 0 && errno == EINTR);
   if (got < 0)
     read_errno = errno;
-  self->readable = got == (gssize) room;
+  /* A read ends where descriptors were sent, whatever comes behind them. */
+  self->readable = got == (gssize) room || self->fds.n > n_fds;
+  if (lost != NULL)
+    {
+      ipc_connection_drop (self, lost);
+      return FALSE;
+    }
   if (got > 0)
     {
       ipc_inbox_add (&self->inbox, (gsize) got);
@@ -384,7 +395,8 @@ pop_deferred (IpcConnection *self)
 gboolean
 ipc_connection_has_put_aside_enough (IpcConnection *self)
 {
-  return self->deferred_bytes > (gsize) self->limits.max_queued_bytes + self->limits.max_message_size;
+  return self->deferred_bytes > (gsize) self->limits.max_queued_bytes + self->limits.max_message_size ||
+         self->deferred_fds.n >= IPC_MAX_FDS_IN_FLIGHT;
 }
 
 /* Handles up to *LEFT frames that are there: first those that a synchronous call left aside. */
@@ -434,6 +446,7 @@ run_turn (IpcConnection *self, gboolean defer)
         }
     }
   ipc_inbox_settle (&self->inbox);
+  ipc_connection_watch_pending_fds (self);
   return (left == 0 || self->readable) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
 }
 
@@ -547,6 +560,7 @@ connection_attend (IpcHubWatch *watch)
   IpcConnection *self = IPC_CONNECTION (watch->owner);
   gint64 now = g_get_monotonic_time ();
   gboolean congested, drained, finished, late;
+  GError *stuck;
 
   g_mutex_lock (&self->lock);
   late = self->state == IPC_CONNECTION_HANDSHAKE && now >= self->calls_due;
@@ -570,6 +584,12 @@ connection_attend (IpcHubWatch *watch)
   if (self->write_failed && self->state < IPC_CONNECTION_CLOSING && must_read_to_the_end (self))
     {
       ipc_connection_shut (self, NULL, TRUE);
+      return;
+    }
+  stuck = ipc_connection_attend_fds (self, now);
+  if (stuck != NULL)
+    {
+      ipc_connection_drop (self, stuck);
       return;
     }
   ipc_request_attend (self, now);
@@ -606,6 +626,7 @@ ipc_connection_start (IpcConnection *self, GError **error)
 {
   ipc_hub_watch_init (&self->watch, &connection_hub_funcs, G_OBJECT (self));
   self->state = IPC_CONNECTION_HANDSHAKE;
+  ipc_connection_expect_fds (self);
   if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN, error))
     {
       self->state = IPC_CONNECTION_CLOSED;

@@ -6,6 +6,7 @@
  *   ipc-connection-send.c   sending events, waiting for room
  *   ipc-overflow.c          what becomes of an event that there is no room for
  *   ipc-connection-io.c     its life on the hub: reading, writing, the end
+ *   ipc-connection-fds.c    descriptors on the way in and out
  *   ipc-connection-wait.c   the synchronous calls: the read turn
  *   ipc-request.c           requests that it made
  *   ipc-answer.c            requests that it received
@@ -23,6 +24,7 @@
 #include "base/ipc-hub-private.h"
 #include "core/ipc-json-validator.h"
 #include "ipc-connection.h"
+#include "messaging/ipc-descriptors-private.h"
 #include "messaging/ipc-inbox-private.h"
 #include "messaging/ipc-ledger-private.h"
 #include "messaging/ipc-message-private.h"
@@ -77,6 +79,8 @@ typedef struct
   gint request_timeout;         /* ms */
   IpcOverflowPolicy overflow_policy;
   gint handshake_timeout;       /* ms */
+  guint max_fds;                /* descriptors in a message */
+  gboolean memfd;               /* payloads in a memfd are taken, and sent */
 } IpcConnectionLimits;
 
 /* What became of an event. */
@@ -135,6 +139,11 @@ struct _IpcConnection
   gsize validated;              /* bytes of the object at the front that it has seen */
   GQueue deferred;              /* (mutex lock) (element-type GBytes) frames met by a synchronous call */
   gsize deferred_bytes;         /* (mutex lock) */
+  IpcFdQueue fds;               /* descriptors that came, for the frames in the inbox */
+  IpcFdQueue deferred_fds;      /* those of the deferred frames */
+  guint fd_capacity;            /* how many the next read may bring */
+  gboolean fds_taken;           /* since that was last looked at */
+  gint64 fds_due;               /* (mutex lock) when those of an unfinished frame have been held for too long; 0: there are none */
 
   /* output */
   IpcOutbox outbox;             /* (mutex lock) */
@@ -147,6 +156,10 @@ struct _IpcConnection
   gboolean drained_pending;     /* (mutex lock) a signal is due */
   GQueue waiters;               /* (mutex lock) (element-type IpcSendWaiter) */
   guint peer_max_message_size;  /* (mutex lock) */
+  gboolean passes_fds;          /* the transport can carry descriptors */
+  guint max_fds;                /* (mutex lock) descriptors in a message, as agreed on */
+  gboolean memfd;               /* (mutex lock) payloads in a memfd are agreed on */
+  gint64 fds_retry_due;         /* (mutex lock) when what the kernel has no room for is tried again; 0: nothing is */
   gboolean peer_said_goodbye;   /* (mutex lock) */
   guint64 peer_answers_up_to;   /* (mutex lock) */
   gboolean said_goodbye;        /* (mutex lock) requests are refused */
@@ -175,9 +188,11 @@ struct _IpcConnectionClass
 {
   GObjectClass parent_class;
 
-  /* Like readv(2) and writev(2), never blocking, never raising SIGPIPE. */
-  gssize (*read)     (IpcConnection *self, struct iovec *iov, int n);
-  gssize (*write)    (IpcConnection *self, struct iovec *iov, int n);
+  /* Like recv(2) and writev(2), never blocking, never raising SIGPIPE. FDS (nullable) takes the descriptors that come;
+   * without, what comes is closed. */
+  gssize (*read)     (IpcConnection *self, gpointer room, gsize size, IpcFdsRead *fds);
+  /* The N_FDS go with the first byte. */
+  gssize (*write)    (IpcConnection *self, struct iovec *iov, int n, const int *fds, guint n_fds);
 };
 
 /* A message that waits for room, or a flush that waits for its bytes to go. */
@@ -226,6 +241,22 @@ IpcSendOutcome ipc_connection_send_event (IpcConnection *self, IpcMessage *messa
 void     ipc_connection_set_overflow_policy (IpcConnection *self, IpcOverflowPolicy policy);
 /* It was not sent, and whoever wanted to send it is not told by an error: counts it, and tells the owner. */
 void     ipc_connection_count_dropped   (IpcConnection *self, IpcMessage *message);
+
+/* ipc-connection-fds.c */
+/* What a read may bring before the HELLO of the peer, and what is agreed on after it. */
+void     ipc_connection_expect_fds      (IpcConnection *self);
+void     ipc_connection_agree_on_fds_locked (IpcConnection *self, guint32 max_fds, gboolean memfd);
+/* Whether the peer takes the descriptors of a message, and whether there is room for them in the queue. */
+gboolean ipc_connection_check_fds_locked (IpcConnection *self, IpcMessage *message, GError **error);
+gboolean ipc_connection_check_room_for_fds_locked (IpcConnection *self, IpcMessage *message, GError **error);
+/* As IpcConnectionClass.read(), putting descriptors that came into the queue. *LOST: there were some that could not be taken. */
+gssize   ipc_connection_read_with_fds   (IpcConnection *self, gpointer room, gsize size, GError **lost);
+/* As IpcConnectionClass.write(), for the front of the outbox. */
+gssize   ipc_connection_write_front_locked (IpcConnection *self);
+/* After input was handled: descriptors of an unfinished frame are not held for ever. */
+void     ipc_connection_watch_pending_fds (IpcConnection *self);
+/* NULL: they have not been held for too long. */
+GError  *ipc_connection_attend_fds      (IpcConnection *self, gint64 now);
 
 /* ipc-connection-io.c */
 gboolean ipc_connection_start           (IpcConnection *self, GError **error);
@@ -298,9 +329,12 @@ IpcStep  ipc_binary_step                (IpcConnection *self, gboolean defer);
 void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
 void     ipc_binary_send_hello_locked   (IpcConnection *self);
 gsize    ipc_binary_get_length          (IpcMessage *message);
-void     ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope);
 /* A message as it was written, which comes from us: (transfer full). */
 IpcMessage *ipc_binary_message_from_bytes (const guint8 *bytes, gsize size);
+/* FALSE: its descriptors could not be duplicated; nothing was written. */
+gboolean ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error);
+/* The frame at the front of the outbox is sent with its payload inline. FALSE: it is so already. */
+gboolean ipc_binary_unshare_front_locked (IpcConnection *self);
 void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
 void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
 

@@ -25,17 +25,19 @@ ipc_connection_check_size_locked (IpcConnection *self, IpcMessage *message, GErr
   gsize length = ipc_binary_get_length (message);
   guint limit = MIN (self->peer_max_message_size, self->limits.max_message_size);
 
-  if (message->fd_list != NULL)
-    {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_LIMIT_EXCEEDED, "%s: message \"%s\" with %d descriptors exceeds the limit of 0",
-                   self->peer_name, message->type, g_unix_fd_list_get_length (message->fd_list));
-      return FALSE;
-    }
+  if (message->fd_list != NULL && !ipc_connection_check_fds_locked (self, message, error))
+    return FALSE;
   if (length <= limit)
     return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_TOO_LARGE, "%s: message \"%s\" of %" G_GSIZE_FORMAT " bytes exceeds the limit of %u",
                self->peer_name, message->type, length, limit);
   return FALSE;
+}
+
+static gboolean
+has_room_locked (IpcConnection *self, gsize length)
+{
+  return self->outbox.queued == 0 || ipc_outbox_get_load (&self->outbox) + length <= self->limits.max_queued_bytes;
 }
 
 gboolean
@@ -45,9 +47,12 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
 
   if (!ipc_connection_check_size_locked (self, message, error))
     return FALSE;
-  if (self->outbox.queued > 0 && self->outbox.queued + length > self->limits.max_queued_bytes && !self->write_blocked)
+  if (!has_room_locked (self, length) && !self->write_blocked)
     ipc_connection_flush_locked (self);
-  if (self->outbox.queued == 0 || self->outbox.queued + length <= self->limits.max_queued_bytes)
+  if (!has_room_locked (self, length))
+    g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes wait to be sent, and %" G_GSIZE_FORMAT " more exceed the limit of %u",
+                 self->peer_name, ipc_outbox_get_load (&self->outbox), length, self->limits.max_queued_bytes);
+  else if (message->fd_list == NULL || ipc_connection_check_room_for_fds_locked (self, message, error))
     return TRUE;
   if (!self->is_congested)
     {
@@ -55,8 +60,6 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
       self->congested_pending = TRUE;
       ipc_hub_attend (&self->watch);
     }
-  g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes wait to be sent, and %" G_GSIZE_FORMAT " more exceed the limit of %u",
-               self->peer_name, self->outbox.queued, length, self->limits.max_queued_bytes);
   return FALSE;
 }
 
@@ -65,14 +68,16 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
 {
   IpcEnvelope envelope = { IPC_FRAME_EVENT, 0, 0, NULL };
   guint64 before = self->outbox.total_in;
+  guint n_cargos;
 
   if (!ipc_connection_check_open_locked (self, error) || !ipc_connection_check_room_locked (self, message, error))
     return FALSE;
-  if (self->wire_format == IPC_WIRE_FORMAT_BINARY)
-    ipc_binary_write_message_locked (self, message, &envelope);
-  else if (!ipc_json_write_message_locked (self, message, &envelope, error))
+  n_cargos = self->outbox.n_cargos;
+  if (self->wire_format == IPC_WIRE_FORMAT_BINARY ? !ipc_binary_write_message_locked (self, message, &envelope, error)
+                                                  : !ipc_json_write_message_locked (self, message, &envelope, error))
     return FALSE;
-  if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST)
+  /* What has descriptors is not taken out again. */
+  if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST && self->outbox.n_cargos == n_cargos)
     ipc_outbox_mark_event (&self->outbox, (gsize) (self->outbox.total_in - before));
   self->messages_sent++;
   ipc_connection_schedule_flush_locked (self);
@@ -94,7 +99,8 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
  *
  * Errors: %IPC_ERROR_NOT_CONNECTED; %IPC_ERROR_FULL, with nothing queued, if more than `max-queued-bytes` wait
  * (use [method@Ipc.Connection.send_async] to wait for room); %IPC_ERROR_TOO_LARGE if the message is larger than
- * either side's `max-message-size`; %IPC_ERROR_INVALID_ARGUMENT or %IPC_ERROR_INVALID_DATA if it is malformed.
+ * either side's `max-message-size`, %IPC_ERROR_LIMIT_EXCEEDED if it has more descriptors than either side's `max-fds`,
+ * and %IPC_ERROR_UNSUPPORTED if it has some and the peer speaks JSON; %IPC_ERROR_INVALID_ARGUMENT or %IPC_ERROR_INVALID_DATA if it is malformed.
  *
  * Returns: %TRUE if it was queued, or dropped as the policy has it
  *

@@ -155,7 +155,9 @@ turn_locked (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadli
 
   if (self->outbox.queued > 0)
     ipc_connection_flush_locked (self);
-  want_out = self->outbox.queued > 0;
+  want_out = self->outbox.queued > 0 && self->fds_retry_due == 0;
+  if (self->fds_retry_due != 0)
+    deadline = deadline == 0 ? self->fds_retry_due : MIN (deadline, self->fds_retry_due);
   g_mutex_unlock (&self->lock);
   ipc_connection_run_input (self, TRUE);
   g_mutex_lock (&self->lock);

@@ -263,7 +263,7 @@ ipc_connection_add_statistics (IpcConnection *self, IpcStatistics *sum)
   sum->messages_dropped += self->messages_dropped;
   sum->bytes_received += self->bytes_received;
   sum->bytes_sent += self->bytes_sent;
-  sum->queued_bytes += self->outbox.queued;
+  sum->queued_bytes += ipc_outbox_get_load (&self->outbox);
   g_mutex_unlock (&self->lock);
 }
 
@@ -283,6 +283,8 @@ ipc_connection_finalize (GObject *object)
   g_clear_pointer (&self->validator, ipc_json_validator_free);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
   g_clear_pointer (&self->ledger, ipc_ledger_unref);
+  ipc_fd_queue_clear (&self->fds);
+  ipc_fd_queue_clear (&self->deferred_fds);
   g_clear_object (&self->credentials);
   g_clear_pointer (&self->peer_context, g_main_context_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -650,7 +652,7 @@ ipc_connection_get_queued_bytes (IpcConnection *self)
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
   g_mutex_lock (&self->lock);
-  queued = self->outbox.queued;
+  queued = ipc_outbox_get_load (&self->outbox);
   g_mutex_unlock (&self->lock);
   return queued;
 }

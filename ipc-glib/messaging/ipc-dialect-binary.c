@@ -6,6 +6,7 @@
  * that breaks the rules of the protocol drops the peer, and only the peer.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "core/ipc-frame.h"
 #include "messaging/ipc-connection-private.h"
@@ -21,37 +22,93 @@ ipc_binary_get_length (IpcMessage *message)
   return strlen (message->type) + (message->headers != NULL ? 4 + message->headers_size : 0) + message->payload_size;
 }
 
-void
-ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope)
+/* What a frame is made of before its payload. */
+static guint8 *
+put_head (guint8 *room, const IpcFrame *frame, IpcMessage *message)
 {
-  gsize type_length = strlen (message->type);
-  gsize headers = message->headers != NULL ? 4 + message->headers_size : 0;
-  gboolean copy = message->payload_size <= IPC_OUTBOX_INLINE_MAX || message->bytes == NULL;
-  IpcFrame frame = {
-    .length = (guint32) (type_length + headers + message->payload_size),
-    .kind = envelope->kind,
-    .flags = (guint8) (message->format | (headers > 0 ? IPC_FRAME_FLAG_HEADERS : 0)),
-    .type_length = (guint8) type_length,
-    .serial = envelope->serial,
-    .reply_serial = envelope->reply_serial,
-    .timestamp = message->timestamp,
-  };
-  guint8 *room = ipc_outbox_add (&self->outbox, IPC_FRAME_HEADER_SIZE + type_length + headers + (copy ? message->payload_size : 0));
-
-  ipc_frame_encode (&frame, room);
+  ipc_frame_encode (frame, room);
   room += IPC_FRAME_HEADER_SIZE;
-  memcpy (room, message->type, type_length);
-  room += type_length;
-  if (headers > 0)
-    {
-      ipc_store_le32 (room, (guint32) message->headers_size);
-      memcpy (room + 4, message->headers, message->headers_size);
-      room += headers;
-    }
+  memcpy (room, message->type, frame->type_length);
+  room += frame->type_length;
+  if (message->headers == NULL)
+    return room;
+  ipc_store_le32 (room, (guint32) message->headers_size);
+  memcpy (room + 4, message->headers, message->headers_size);
+  return room + 4 + message->headers_size;
+}
+
+static void
+write_inline_locked (IpcConnection *self, IpcMessage *message, const IpcFrame *frame, IpcFds *fds)
+{
+  gboolean copy = message->payload_size <= IPC_OUTBOX_INLINE_MAX || message->bytes == NULL;
+  gsize size = IPC_FRAME_HEADER_SIZE + (gsize) frame->length - (copy ? 0 : message->payload_size);
+  guint8 *room = fds != NULL ? ipc_outbox_add_cargo (&self->outbox, size, fds, NULL) : ipc_outbox_add (&self->outbox, size);
+
+  room = put_head (room, frame, message);
   if (!copy)
     ipc_outbox_add_bytes (&self->outbox, message->bytes);
   else if (message->payload_size > 0)
     memcpy (room, message->payload, message->payload_size);
+}
+
+static void
+write_shared_locked (IpcConnection *self, IpcMessage *message, IpcFrame *frame, IpcFds *fds, IpcSharedPayload *payload)
+{
+  guint8 *room;
+
+  frame->length += (guint32) sizeof (guint64) - (guint32) message->payload_size;
+  frame->flags |= IPC_FRAME_FLAG_MEMFD;
+  frame->n_fds++;
+  room = ipc_outbox_add_cargo (&self->outbox, IPC_FRAME_HEADER_SIZE + (gsize) frame->length, fds, payload);
+  ipc_store_le64 (put_head (room, frame, message), message->payload_size);
+}
+
+gboolean
+ipc_binary_unshare_front_locked (IpcConnection *self)
+{
+  gsize payload_size;
+  guint8 *header = ipc_outbox_unshare (&self->outbox, &payload_size);
+
+  if (header == NULL)
+    return FALSE;
+  ipc_store_le32 (header, ipc_load_le32 (header) + (guint32) payload_size - (guint32) sizeof (guint64));
+  header[IPC_FRAME_FLAGS_AT] &= (guint8) ~IPC_FRAME_FLAG_MEMFD;
+  header[IPC_FRAME_N_FDS_AT]--;
+  return TRUE;
+}
+
+gboolean
+ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error)
+{
+  IpcSharedPayload *shared = NULL;
+  IpcFds *fds = NULL;
+  IpcFrame frame = {
+    .length = (guint32) ipc_binary_get_length (message),
+    .kind = envelope->kind,
+    .flags = (guint8) (message->format | (message->headers != NULL ? IPC_FRAME_FLAG_HEADERS : 0)),
+    .type_length = (guint8) strlen (message->type),
+    .serial = envelope->serial,
+    .reply_serial = envelope->reply_serial,
+    .timestamp = message->timestamp,
+  };
+
+  if (message->fd_list != NULL && g_unix_fd_list_get_length (message->fd_list) > 0)
+    {
+      fds = ipc_fds_new_dup (message->fd_list, error);
+      if (fds == NULL)
+        {
+          g_prefix_error (error, "%s: message \"%s\": ", self->peer_name, message->type);
+          return FALSE;
+        }
+      frame.n_fds = (guint8) fds->n;
+    }
+  if (message->payload_size >= IPC_SHARED_PAYLOAD_MIN && self->memfd)
+    shared = ipc_shared_payload_get (message);
+  if (shared != NULL)
+    write_shared_locked (self, message, &frame, fds, shared);
+  else
+    write_inline_locked (self, message, &frame, fds);
+  return TRUE;
 }
 
 void
@@ -103,7 +160,7 @@ ipc_binary_write_error_locked (IpcConnection *self, guint64 reply_serial, const 
       payload = g_bytes_new_static (text, (gsize) (end - text));
     }
   message = ipc_message_new_full (get_error_type (reason), IPC_PAYLOAD_FORMAT_TEXT, payload, headers, NULL);
-  ipc_binary_write_message_locked (self, message, &envelope);
+  ipc_binary_write_message_locked (self, message, &envelope, NULL);
 }
 
 void
@@ -113,13 +170,14 @@ ipc_binary_send_hello_locked (IpcConnection *self)
   g_autoptr (GVariant) wire = NULL;
   GVariantBuilder builder;
   IpcFrame frame = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT, .timestamp = g_get_real_time () };
-  const char *features[] = { NULL };
+  const char *features[] = { "memfd", NULL };
+  gboolean memfd = self->passes_fds && self->limits.memfd;
   guint8 *room;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (self->limits.max_message_size));
-  g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (0));
-  g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, 0));
+  g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (self->passes_fds ? self->limits.max_fds : 0));
+  g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, memfd ? 1 : 0));
   if (g_get_prgname () != NULL && g_utf8_validate (g_get_prgname (), -1, NULL))
     g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (g_get_prgname ()));
   hello = g_variant_ref_sink (g_variant_builder_end (&builder));
@@ -177,7 +235,9 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   g_autoptr (GBytes) bytes = g_bytes_new (body->payload, body->payload_size);
   g_autoptr (GVariant) wire = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
   g_autoptr (GVariant) hello = NULL;
+  g_autofree const char **features = NULL;
   guint64 max_message_size;
+  guint32 max_fds = 0;
 
   if (self->got_hello)
     return drop_invalid (self, "a second HELLO");
@@ -188,6 +248,9 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   g_mutex_lock (&self->lock);
   if (g_variant_lookup (hello, "max-message-size", "t", &max_message_size))
     self->peer_max_message_size = (guint) MIN (max_message_size, G_MAXUINT);
+  g_variant_lookup (hello, "max-fds", "u", &max_fds);
+  g_variant_lookup (hello, "features", "^a&s", &features);
+  ipc_connection_agree_on_fds_locked (self, max_fds, features != NULL && g_strv_contains (features, "memfd"));
   if (self->is_server_side)
     {
       ipc_binary_send_hello_locked (self);
@@ -198,17 +261,65 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   return IPC_STEP_DONE;
 }
 
-static void
-fill_message (IpcMessage *message, const IpcFrame *frame, const IpcFrameBody *body, const char *type, GBytes *backing)
+/* A frame that came, and what belongs to it. */
+typedef struct
 {
-  ipc_message_begin (message, frame->flags & IPC_FRAME_FORMAT_MASK, type, frame->type_length);
-  message->payload = body->payload;
-  message->payload_size = body->payload_size;
-  message->headers = body->headers;
-  message->headers_size = body->headers_size;
+  const IpcFrame *frame;
+  IpcFrameBody body;
+  const char *type;
+  GBytes *backing;              /* (nullable) what the body lies in */
+  IpcFds *fds;                  /* (nullable) (owned) */
+  GBytes *shared;               /* (nullable) (owned) the payload, if it came in a memfd */
+} Received;
+
+static void
+received_clear (Received *self)
+{
+  g_clear_pointer (&self->fds, ipc_fds_free);
+  g_clear_pointer (&self->shared, g_bytes_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Received, received_clear)
+
+/* Puts the payload that came in a memfd in the place of its size. */
+static gboolean
+open_memfd (IpcConnection *self, Received *received, GError **error)
+{
+  guint64 size = ipc_load_le64 (received->body.payload);
+  gsize length = received->frame->length - sizeof size;
+  int fd = ipc_fds_steal_last (received->fds);
+
+  if (size > self->limits.max_message_size - MIN (length, self->limits.max_message_size))
+    {
+      close (fd);
+      g_set_error (error, IPC_ERROR, IPC_ERROR_TOO_LARGE, "a message of %" G_GSIZE_FORMAT " bytes and %" G_GUINT64_FORMAT " in a memfd exceeds the limit of %u",
+                   length, size, self->limits.max_message_size);
+      return FALSE;
+    }
+  received->shared = ipc_shared_payload_map (fd, size, error);
+  if (received->shared == NULL)
+    return FALSE;
+  received->body.payload = g_bytes_get_data (received->shared, &received->body.payload_size);
+  return TRUE;
+}
+
+static void
+fill_message (IpcMessage *message, Received *received)
+{
+  const IpcFrame *frame = received->frame;
+
+  ipc_message_begin (message, frame->flags & IPC_FRAME_FORMAT_MASK, received->type, frame->type_length);
+  message->payload = received->body.payload;
+  message->payload_size = received->body.payload_size;
+  message->headers = received->body.headers;
+  message->headers_size = received->body.headers_size;
   message->timestamp = frame->timestamp;
-  if (backing != NULL)
-    message->backing = g_bytes_ref (backing);
+  if (received->shared != NULL)
+    message->bytes = g_steal_pointer (&received->shared);
+  else if (received->backing != NULL)
+    message->backing = g_bytes_ref (received->backing);
+  if (received->fds != NULL)
+    message->fd_list = ipc_fds_to_list (g_steal_pointer (&received->fds));
 }
 
 IpcMessage *
@@ -217,25 +328,28 @@ ipc_binary_message_from_bytes (const guint8 *bytes, gsize size)
   const IpcFrameLimits limits = { .max_length = G_MAXUINT32 };
   IpcMessage message;
   IpcFrame frame;
-  IpcFrameBody body;
+  char type[256];
+  Received received = { .frame = &frame, .type = type };
   IpcFault fault;
   IpcMessage *lasting;
-  char type[256];
 
-  if (!ipc_frame_decode (bytes, &limits, &frame, &fault) || !ipc_frame_split (&frame, bytes + IPC_FRAME_HEADER_SIZE, &body, &fault))
+  if (!ipc_frame_decode (bytes, &limits, &frame, &fault) ||
+      !ipc_frame_split (&frame, bytes + IPC_FRAME_HEADER_SIZE, &received.body, &fault))
     g_return_val_if_reached (NULL);
-  memcpy (type, body.type, frame.type_length);
+  memcpy (type, received.body.type, frame.type_length);
   type[frame.type_length] = '\0';
-  fill_message (&message, &frame, &body, type, NULL);
+  fill_message (&message, &received);
   lasting = ipc_message_ref (&message);
   ipc_message_end (&message);
   return lasting;
 }
 
 static gboolean
-check_content (const IpcFrame *frame, const IpcFrameBody *body, GError **error)
+check_content (Received *received, GError **error)
 {
-  return ipc_payload_check (frame->flags & IPC_FRAME_FORMAT_MASK, body->payload, body->payload_size, error) &&
+  const IpcFrameBody *body = &received->body;
+
+  return ipc_payload_check (received->frame->flags & IPC_FRAME_FORMAT_MASK, body->payload, body->payload_size, error) &&
          (body->headers == NULL || ipc_headers_check (body->headers, body->headers_size, error));
 }
 
@@ -252,26 +366,27 @@ write_error (IpcConnection *self, guint64 serial, const GError *reason)
 }
 
 static IpcStep
-handle_event (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *body, const char *type, GBytes *backing)
+handle_event (IpcConnection *self, Received *received)
 {
   g_autoptr (GError) error = NULL;
   IpcMessage message;
 
-  if (!check_content (frame, body, &error))
+  if (!check_content (received, &error))
     {
-      g_prefix_error (&error, "%s: event of type \"%s\": ", self->peer_name, type);
+      g_prefix_error (&error, "%s: event of type \"%s\": ", self->peer_name, received->type);
       ipc_connection_drop (self, g_steal_pointer (&error));
       return IPC_STEP_END;
     }
-  fill_message (&message, frame, body, type, backing);
+  fill_message (&message, received);
   ipc_connection_deliver (self, &message, NULL);
   ipc_message_end (&message);
   return IPC_STEP_DONE;
 }
 
 static IpcStep
-handle_request (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *body, const char *type, GBytes *backing)
+handle_request (IpcConnection *self, Received *received)
 {
+  const IpcFrame *frame = received->frame;
   g_autoptr (GError) error = NULL;
   IpcRequestToken token = { 0 };
   IpcMessage message;
@@ -281,12 +396,12 @@ handle_request (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *
   self->last_request_serial = frame->serial;
   if (self->said_goodbye)
     return IPC_STEP_DONE;       /* GOODBYE told that it would not be answered */
-  if (!check_content (frame, body, &error))
+  if (!check_content (received, &error))
     {
       write_error (self, frame->serial, error);
       return IPC_STEP_DONE;
     }
-  fill_message (&message, frame, body, type, backing);
+  fill_message (&message, received);
   message.is_request = TRUE;
   message.token = &token;
   token.serial = frame->serial;
@@ -299,20 +414,21 @@ handle_request (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *
 }
 
 static IpcStep
-handle_reply (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *body, const char *type, GBytes *backing)
+handle_reply (IpcConnection *self, Received *received)
 {
+  const IpcFrame *frame = received->frame;
   GError *error = NULL;
   IpcMessage message;
   gboolean asked;
 
-  if (!check_content (frame, body, &error))
+  if (!check_content (received, &error))
     {
-      g_prefix_error (&error, "%s: reply of type \"%s\": ", self->peer_name, type);
+      g_prefix_error (&error, "%s: reply of type \"%s\": ", self->peer_name, received->type);
       asked = ipc_request_resolve (self, frame->reply_serial, NULL, error);
     }
   else
     {
-      fill_message (&message, frame, body, type, backing);
+      fill_message (&message, received);
       self->messages_received++;
       asked = ipc_request_resolve (self, frame->reply_serial, &message, NULL);
       ipc_message_end (&message);
@@ -388,28 +504,41 @@ answer_ping (IpcConnection *self, const IpcFrame *frame)
 }
 
 static IpcStep
-handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing)
+drop_error (IpcConnection *self, GError *error)
+{
+  g_prefix_error (&error, "%s: ", self->peer_name);
+  ipc_connection_drop (self, error);
+  return IPC_STEP_END;
+}
+
+/* FDS begins with those of the frame. */
+static IpcStep
+handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing, IpcFdQueue *fds)
 {
   char type[256];
-  IpcFrameBody body;
+  g_auto (Received) received = { .frame = frame, .type = type, .backing = backing };
+  GError *error = NULL;
   IpcFault fault;
 
-  if (!ipc_frame_split (frame, bytes, &body, &fault))
+  if (!ipc_frame_split (frame, bytes, &received.body, &fault))
     return drop_fault (self, &fault);
-  memcpy (type, body.type, frame->type_length);
+  memcpy (type, received.body.type, frame->type_length);
   type[frame->type_length] = '\0';
+  received.fds = ipc_fd_queue_take (fds, frame->n_fds);
+  if ((frame->flags & IPC_FRAME_FLAG_MEMFD) != 0 && !open_memfd (self, &received, &error))
+    return drop_error (self, error);
   switch ((IpcFrameKind) frame->kind)
     {
     case IPC_FRAME_HELLO:
-      return handle_hello (self, frame, &body);
+      return handle_hello (self, frame, &received.body);
     case IPC_FRAME_EVENT:
-      return handle_event (self, frame, &body, type, backing);
+      return handle_event (self, &received);
     case IPC_FRAME_REQUEST:
-      return handle_request (self, frame, &body, type, backing);
+      return handle_request (self, &received);
     case IPC_FRAME_REPLY:
-      return handle_reply (self, frame, &body, type, backing);
+      return handle_reply (self, &received);
     case IPC_FRAME_ERROR:
-      return handle_error (self, frame, &body, type);
+      return handle_error (self, frame, &received.body, received.type);
     case IPC_FRAME_CANCEL:
       ipc_request_cancelled_by_peer (self, frame->reply_serial);
       return IPC_STEP_DONE;
@@ -449,9 +578,10 @@ may_handle_now (IpcConnection *self, const IpcFrame *frame)
 }
 
 static void
-defer (IpcConnection *self, const guint8 *bytes, gsize size)
+defer (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, gsize size)
 {
   g_mutex_lock (&self->lock);
+  ipc_fd_queue_move (&self->fds, frame->n_fds, &self->deferred_fds);
   g_queue_push_tail (&self->deferred, g_bytes_new (bytes, size));
   self->deferred_bytes += size;
   g_mutex_unlock (&self->lock);
@@ -460,7 +590,7 @@ defer (IpcConnection *self, const guint8 *bytes, gsize size)
 static gboolean
 get_frame (IpcConnection *self, const guint8 *bytes, IpcFrame *frame, IpcFault *fault)
 {
-  IpcFrameLimits limits = { .max_length = self->limits.max_message_size };
+  IpcFrameLimits limits = { self->limits.max_message_size, (guint8) self->max_fds, self->memfd };
 
   if (!self->got_hello)
     limits.max_length = MIN (limits.max_length, MAX_HELLO_SIZE);
@@ -470,6 +600,29 @@ get_frame (IpcConnection *self, const guint8 *bytes, IpcFrame *frame, IpcFault *
   if (!self->got_hello && frame->kind != IPC_FRAME_HELLO && !(frame->kind == IPC_FRAME_ERROR && !self->is_server_side))
     return ipc_fault_set (fault, IPC_FAULT_INVALID_DATA, "frame of kind %u before HELLO", frame->kind);
   return true;
+}
+
+/* SIZE bytes are there. Descriptors come no later than the first byte of their frame, so those beyond the first N_FDS
+ * must belong to one that begins in what follows WHOLE bytes. */
+static gboolean
+check_descriptors (IpcConnection *self, guint n_fds, gsize whole, gsize size, IpcFault *fault)
+{
+  if (self->fds.n < n_fds)
+    return ipc_fault_set (fault, IPC_FAULT_INVALID_DATA, "a frame announces %u descriptors, and %u came", n_fds, self->fds.n);
+  if (self->fds.n > n_fds && size <= whole)
+    return ipc_fault_set (fault, IPC_FAULT_INVALID_DATA, "%u descriptors came that no frame announces", self->fds.n - n_fds);
+  return true;
+}
+
+/* A header that is not whole yet does not say how many are its own; but no more than this. */
+static IpcStep
+step_without_header (IpcConnection *self, gsize size)
+{
+  IpcFault fault;
+
+  if (self->fds.n > 0 && !check_descriptors (self, size > 0 ? MIN (self->fds.n, self->fd_capacity) : 0, size, size, &fault))
+    return drop_fault (self, &fault);
+  return IPC_STEP_MORE;
 }
 
 IpcStep
@@ -483,24 +636,25 @@ ipc_binary_step (IpcConnection *self, gboolean defer_most)
   gsize whole;
   IpcStep step;
 
-  if (size == 0)
-    return IPC_STEP_MORE;
+  if (size == 0 || (size < IPC_FRAME_HEADER_SIZE && self->got_preamble))
+    return step_without_header (self, size);
   if (!self->got_preamble)
     return step_preamble (self, bytes, size);
-  if (size < IPC_FRAME_HEADER_SIZE)
-    return IPC_STEP_MORE;
   if (!get_frame (self, bytes, &frame, &fault))
     return drop_fault (self, &fault);
   whole = IPC_FRAME_HEADER_SIZE + (gsize) frame.length;
+  if ((self->fds.n > 0 || frame.n_fds > 0) && !check_descriptors (self, frame.n_fds, whole, size, &fault))
+    return drop_fault (self, &fault);
   if (size < whole)
     {
       self->inbox.wanted = whole;
       return IPC_STEP_MORE;
     }
+  self->fds_taken |= frame.n_fds > 0;
   hold = ipc_inbox_hold (&self->inbox);
   if (defer_most && !may_handle_now (self, &frame))
     {
-      defer (self, bytes, whole);
+      defer (self, &frame, bytes, whole);
       ipc_inbox_skip (&self->inbox, whole);
       step = IPC_STEP_DONE;
     }
@@ -509,7 +663,7 @@ ipc_binary_step (IpcConnection *self, gboolean defer_most)
       g_autoptr (GBytes) backing = ipc_inbox_pin (&self->inbox, whole);
 
       ipc_inbox_skip (&self->inbox, whole);
-      step = handle_frame (self, &frame, bytes + IPC_FRAME_HEADER_SIZE, backing);
+      step = handle_frame (self, &frame, bytes + IPC_FRAME_HEADER_SIZE, backing, &self->fds);
     }
   ipc_buffer_release (hold);
   return step;
@@ -524,5 +678,5 @@ ipc_binary_dispatch_deferred (IpcConnection *self, GBytes *bytes)
 
   /* It was judged when it was deferred. */
   if (get_frame (self, data, &frame, &fault))
-    handle_frame (self, &frame, data + IPC_FRAME_HEADER_SIZE, NULL);
+    handle_frame (self, &frame, data + IPC_FRAME_HEADER_SIZE, NULL, &self->deferred_fds);
 }

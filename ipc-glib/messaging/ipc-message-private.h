@@ -14,6 +14,7 @@
 #include "ipc-message.h"
 
 typedef struct _IpcRequestToken IpcRequestToken;
+typedef struct _IpcSharedPayload IpcSharedPayload;
 
 /* What answers a request that the application dropped. Any thread. */
 typedef void (*IpcRequestDroppedFunc) (GObject *connection, IpcRequestToken *token);
@@ -59,6 +60,8 @@ struct _IpcMessage
   JsonNode *json;               /* (nullable) (owned) (atomic) */
   GVariant *header_variant;     /* (nullable) (owned) (atomic) */
   GUnixFDList *fd_list;         /* (nullable) (owned) */
+  IpcSharedPayload *shared;     /* (nullable) (owned) (atomic) the payload once more, see ipc-shared-payload-private.h */
+  gint n_sent_large;            /* (atomic) how often it was sent where that would have been possible */
   char *defect;                 /* (nullable) (owned) why the constructor's arguments cannot be sent */
   IpcRequestToken *token;       /* (nullable) (owned by a lasting message) */
   IpcMessage *kept;             /* (nullable) (owned) the lasting copy of a transient one */

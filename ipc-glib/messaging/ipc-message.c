@@ -13,6 +13,7 @@
 #include "base/ipc-error-private.h"
 #include "core/ipc-json-validator.h"
 #include "ipc-enums.h"
+#include "messaging/ipc-shared-payload-private.h"
 
 /**
  * IpcMessage:
@@ -301,6 +302,7 @@ free_made (IpcMessage *self)
   g_clear_pointer (&self->header_variant, g_variant_unref);
   g_clear_pointer (&self->backing, g_bytes_unref);
   g_clear_object (&self->fd_list);
+  g_clear_pointer (&self->shared, ipc_shared_payload_unref);
   g_clear_pointer (&self->defect, g_free);
 }
 

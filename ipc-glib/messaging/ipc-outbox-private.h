@@ -5,10 +5,14 @@
  */
 #pragma once
 
-#include <glib.h>
 #include <sys/uio.h>
 
+#include "messaging/ipc-descriptors-private.h"
+#include "messaging/ipc-shared-payload-private.h"
+
 #define IPC_OUTBOX_INLINE_MAX 16384u /* payloads up to this are copied, larger ones referenced */
+
+#define IPC_OUTBOX_MAX_PIECES 32     /* of one write */
 
 typedef struct _IpcOutBlock IpcOutBlock;
 typedef struct _IpcOutEvents IpcOutEvents;
@@ -21,6 +25,9 @@ typedef struct
   guint64 total_in;             /* bytes ever put into it: the position of what comes next */
   gsize dropped_ahead;          /* bytes that were taken out again, and whose position has not been reached */
   IpcOutEvents *events;         /* (nullable) (owned) what may be taken out again */
+  guint n_cargos;               /* frames with descriptors */
+  guint n_fds;                  /* descriptors, without those of payloads */
+  gsize shared;                 /* bytes of payloads that are in memfds */
 } IpcOutbox;
 
 void     ipc_outbox_clear        (IpcOutbox *self);
@@ -28,7 +35,15 @@ void     ipc_outbox_clear        (IpcOutbox *self);
 guint8  *ipc_outbox_add          (IpcOutbox *self, gsize size);
 /* References BYTES instead of copying them. */
 void     ipc_outbox_add_bytes    (IpcOutbox *self, GBytes *bytes);
-/* Up to MAX pieces from the front; how many there are. */
+/* The same as ipc_outbox_add(), for a frame that FDS (nullable) and a PAYLOAD (nullable) go along with, in that order;
+ * takes over both. With a payload, the last eight bytes stand for it. */
+guint8  *ipc_outbox_add_cargo    (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload *payload);
+/* The descriptors that have to go with the first byte at the front; at most IPC_FDS_PER_SENDMSG. */
+guint    ipc_outbox_get_fds      (IpcOutbox *self, int *fds);
+/* The frame at the front cannot be sent with its shared payload: has the bytes of the payload follow its header
+ * instead, and returns the header to be corrected. NULL: it has none. */
+guint8  *ipc_outbox_unshare      (IpcOutbox *self, gsize *payload_size);
+/* Up to MAX pieces from the front; how many there are. What has descriptors starts a new one. */
 int      ipc_outbox_get_iovec    (IpcOutbox *self, struct iovec *iov, int max);
 /* SIZE bytes from the front have been written. */
 void     ipc_outbox_written      (IpcOutbox *self, gsize size);
@@ -48,6 +63,13 @@ void     ipc_outbox_pass_events  (IpcOutbox *self);
 void     ipc_outbox_forget_events (IpcOutbox *self);
 /* Takes out SIZE bytes, SKIP bytes from the front: never a part of what is referenced. */
 void     ipc_outbox_cut          (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy);
+
+/* What it holds up, in bytes: those to be written, and those of payloads that go along as memfds. */
+static inline gsize
+ipc_outbox_get_load (const IpcOutbox *self)
+{
+  return self->queued + self->shared;
+}
 
 /* The position that has been reached. */
 static inline guint64

@@ -7,18 +7,42 @@
 #define FIRST_BLOCK 1000u
 #define BLOCK 65536u
 
+/* Descriptors that have not been sent yet. */
+typedef struct
+{
+  IpcFds *fds;                  /* (nullable) (owned) */
+  IpcSharedPayload *payload;    /* (nullable) (owned) the last descriptor */
+} IpcOutCargo;
+
 struct _IpcOutBlock
 {
   IpcOutBlock *next;
   GBytes *bytes;                /* (nullable) (owned) what is referenced instead of copied */
+  IpcOutCargo *cargo;           /* (nullable) (owned) what goes with the first byte */
   const guint8 *data;
   gsize start;
   gsize end;
   gsize capacity;               /* 0: nothing can be added */
+  gsize uncounted;              /* bytes at its front that were not counted when they were put in */
 };
 
 /* One large block a thread is kept: giving it back to the kernel and getting it again costs page faults. */
 static GPrivate spare = G_PRIVATE_INIT (g_free);
+
+static void
+drop_cargo (IpcOutbox *self, IpcOutBlock *block)
+{
+  IpcOutCargo *cargo = g_steal_pointer (&block->cargo);
+
+  self->n_cargos--;
+  if (cargo->fds != NULL)
+    self->n_fds -= cargo->fds->n;
+  if (cargo->payload != NULL)
+    self->shared -= cargo->payload->size;
+  ipc_fds_free (cargo->fds);
+  g_clear_pointer (&cargo->payload, ipc_shared_payload_unref);
+  g_free (cargo);
+}
 
 static void
 block_free (IpcOutBlock *block)
@@ -49,6 +73,8 @@ ipc_outbox_clear (IpcOutbox *self)
       IpcOutBlock *block = self->head;
 
       self->head = block->next;
+      if (block->cargo != NULL)
+        drop_cargo (self, block);
       block_free (block);
     }
   self->tail = NULL;
@@ -100,26 +126,102 @@ ipc_outbox_add_bytes (IpcOutbox *self, GBytes *bytes)
   self->total_in += block->end;
 }
 
+guint8 *
+ipc_outbox_add_cargo (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload *payload)
+{
+  /* Nothing is ever added to it: what comes behind would go along with descriptors that are not its own. */
+  IpcOutBlock *block = block_new (size);
+
+  block->cargo = g_new (IpcOutCargo, 1);
+  *block->cargo = (IpcOutCargo){ fds, payload };
+  block->end = size;
+  append (self, block);
+  self->n_cargos++;
+  if (fds != NULL)
+    self->n_fds += fds->n;
+  if (payload != NULL)
+    self->shared += payload->size;
+  self->queued += size;
+  self->total_in += size;
+  return (guint8 *) block->data;
+}
+
+guint
+ipc_outbox_get_fds (IpcOutbox *self, int *fds)
+{
+  IpcOutCargo *cargo = self->head != NULL ? self->head->cargo : NULL;
+  guint n = 0;
+
+  if (cargo == NULL)
+    return 0;
+  for (; cargo->fds != NULL && n < cargo->fds->n; n++)
+    fds[n] = cargo->fds->fds[n];
+  if (cargo->payload != NULL)
+    fds[n++] = cargo->payload->fd;
+  return n;
+}
+
+guint8 *
+ipc_outbox_unshare (IpcOutbox *self, gsize *payload_size)
+{
+  IpcOutBlock *block = self->head;
+  IpcOutBlock *inlined;
+
+  if (block == NULL || block->cargo == NULL || block->cargo->payload == NULL)
+    return NULL;
+  inlined = block_new (0);
+  inlined->bytes = g_bytes_ref (block->cargo->payload->bytes);
+  inlined->data = g_bytes_get_data (inlined->bytes, &inlined->end);
+  inlined->next = block->next;
+  block->next = inlined;
+  if (self->tail == block)
+    self->tail = inlined;
+  *payload_size = inlined->end;
+  /* It takes the place of the bytes that stood for it, so that nothing behind it changes its position. */
+  block->end -= sizeof (guint64);
+  inlined->uncounted = inlined->end - sizeof (guint64);
+  self->shared -= inlined->end;
+  g_clear_pointer (&block->cargo->payload, ipc_shared_payload_unref);
+  if (block->cargo->fds == NULL)
+    drop_cargo (self, block);
+  return (guint8 *) block->data;
+}
+
 int
 ipc_outbox_get_iovec (IpcOutbox *self, struct iovec *iov, int max)
 {
   int n = 0;
 
   for (IpcOutBlock *block = self->head; block != NULL && n < max; block = block->next)
-    if (block->end > block->start)
-      iov[n++] = (struct iovec){ (guint8 *) block->data + block->start, block->end - block->start };
+    {
+      if (block->cargo != NULL && n > 0)
+        break;
+      if (block->end > block->start)
+        iov[n++] = (struct iovec){ (guint8 *) block->data + block->start, block->end - block->start };
+    }
   return n;
+}
+
+static gsize
+count (IpcOutBlock *block, gsize size)
+{
+  gsize uncounted = MIN (size, block->uncounted);
+
+  block->uncounted -= uncounted;
+  return size - uncounted;
 }
 
 void
 ipc_outbox_written (IpcOutbox *self, gsize size)
 {
-  self->queued -= size;
   while (self->head != NULL)
     {
       IpcOutBlock *block = self->head;
       gsize part = MIN (size, block->end - block->start);
 
+      if (part > 0 && block->cargo != NULL)
+        drop_cargo (self, block);
+      self->queued -= count (block, part);
       block->start += part;
       size -= part;
       if (block->start < block->end)
@@ -160,7 +262,7 @@ ipc_outbox_cut (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy)
   while (size > 0)
     {
       IpcOutBlock *block = *link;
-      gsize have = block->end - block->start;
+      gsize have = block->end - block->start - block->uncounted;
       gsize part = skip < have ? MIN (size, have - skip) : 0;
 
       if (part > 0 && copy != NULL)

@@ -19,7 +19,7 @@ message_from_bytes (IpcConnection *self, GByteArray *bytes)
 static gboolean
 can_make_room_locked (IpcConnection *self, gsize length)
 {
-  gsize stays = self->outbox.queued - ipc_outbox_get_droppable (&self->outbox);
+  gsize stays = ipc_outbox_get_load (&self->outbox) - ipc_outbox_get_droppable (&self->outbox);
 
   return stays == 0 || stays + length <= self->limits.max_queued_bytes;
 }
@@ -30,7 +30,7 @@ make_room_locked (IpcConnection *self, gsize length, GPtrArray *dropped)
 {
   if (!can_make_room_locked (self, length))
     return FALSE;
-  while (self->outbox.queued > 0 && self->outbox.queued + length > self->limits.max_queued_bytes)
+  while (self->outbox.queued > 0 && ipc_outbox_get_load (&self->outbox) + length > self->limits.max_queued_bytes)
     {
       g_autoptr (GByteArray) copy = dropped != NULL ? g_byte_array_new () : NULL;
       IpcMessage *message;

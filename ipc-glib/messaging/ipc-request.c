@@ -79,9 +79,8 @@ write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, G
   if (!check_may_request_locked (self, error) || !ipc_connection_check_room_locked (self, message, error))
     return FALSE;
   call->offset = self->outbox.total_in;
-  if (self->wire_format == IPC_WIRE_FORMAT_BINARY)
-    ipc_binary_write_message_locked (self, message, &envelope);
-  else if (!ipc_json_write_message_locked (self, message, &envelope, error))
+  if (self->wire_format == IPC_WIRE_FORMAT_BINARY ? !ipc_binary_write_message_locked (self, message, &envelope, error)
+                                                  : !ipc_json_write_message_locked (self, message, &envelope, error))
     return FALSE;
   call->serial = ++self->last_serial;
   self->messages_sent++;

@@ -57,6 +57,7 @@ typedef enum
   PROP_MAX_CLIENTS,
   PROP_MAX_MESSAGE_SIZE,
   PROP_MAX_QUEUED_BYTES,
+  PROP_MAX_FDS,
   PROP_REQUEST_TIMEOUT,
   PROP_MODE,
   PROP_OVERFLOW_POLICY,
@@ -151,6 +152,9 @@ ipc_server_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_MAX_QUEUED_BYTES:
       g_value_set_uint (value, self->limits.max_queued_bytes);
       break;
+    case PROP_MAX_FDS:
+      g_value_set_uint (value, self->limits.max_fds);
+      break;
     case PROP_REQUEST_TIMEOUT:
       g_value_set_int (value, self->limits.request_timeout);
       break;
@@ -197,6 +201,9 @@ ipc_server_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_MAX_QUEUED_BYTES:
       ipc_server_set_max_queued_bytes (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_FDS:
+      ipc_server_set_max_fds (self, g_value_get_uint (value));
       break;
     case PROP_REQUEST_TIMEOUT:
       ipc_server_set_request_timeout (self, g_value_get_int (value));
@@ -296,6 +303,18 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_MAX_QUEUED_BYTES] = g_param_spec_uint ("max-queued-bytes", NULL, NULL, 1024, G_MAXINT, IPC_DEFAULT_MAX_QUEUED_BYTES, write);
+  /**
+   * IpcServer:max-fds:
+   *
+   * How many descriptors a message may have, in both directions; the smaller limit of both sides holds. For clients
+   * that come from now on.
+   *
+   * It is 0 by default: descriptors that clients send take room in the table of the server, which has an end, and a
+   * server that is not written for them has no use for them.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_FDS] = g_param_spec_uint ("max-fds", NULL, NULL, 0, IPC_CEILING_MAX_FDS, 0, write);
   /**
    * IpcServer:request-timeout:
    *
@@ -498,6 +517,7 @@ ipc_server_init (IpcServer *self)
     .request_timeout = IPC_DEFAULT_REQUEST_TIMEOUT,
     .overflow_policy = IPC_OVERFLOW_POLICY_REJECT,
     .handshake_timeout = IPC_DEFAULT_HANDSHAKE_TIMEOUT,
+    .memfd = TRUE,
   };
   self->max_clients = DEFAULT_MAX_CLIENTS;
   self->mode = 0600;
@@ -720,6 +740,45 @@ ipc_server_set_max_queued_bytes (IpcServer *self, guint max_queued_bytes)
     return;
   self->limits.max_queued_bytes = max_queued_bytes;
   g_object_notify (G_OBJECT (self), "max-queued-bytes");
+}
+
+/**
+ * ipc_server_get_max_fds: (get-property max-fds)
+ * @self: the server
+ *
+ * How many descriptors a message may have.
+ *
+ * Returns: the limit
+ *
+ * Since: 0.1
+ */
+guint
+ipc_server_get_max_fds (IpcServer *self)
+{
+  g_return_val_if_fail (IPC_IS_SERVER (self), 0);
+
+  return self->limits.max_fds;
+}
+
+/**
+ * ipc_server_set_max_fds: (set-property max-fds)
+ * @self: the server
+ * @max_fds: the limit
+ *
+ * Sets how many descriptors a message may have.
+ *
+ * Since: 0.1
+ */
+void
+ipc_server_set_max_fds (IpcServer *self, guint max_fds)
+{
+  g_return_if_fail (IPC_IS_SERVER (self));
+
+  max_fds = MIN (max_fds, IPC_CEILING_MAX_FDS);
+  if (self->limits.max_fds == max_fds)
+    return;
+  self->limits.max_fds = max_fds;
+  g_object_notify (G_OBJECT (self), "max-fds");
 }
 
 /**

@@ -69,6 +69,11 @@ IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_max_queued_bytes (IpcServer            *self,
                                                 guint                 max_queued_bytes);
 IPC_AVAILABLE_IN_0_1
+guint          ipc_server_get_max_fds          (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_server_set_max_fds          (IpcServer            *self,
+                                                guint                 max_fds);
+IPC_AVAILABLE_IN_0_1
 gint           ipc_server_get_request_timeout  (IpcServer            *self);
 IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_request_timeout  (IpcServer            *self,
