@@ -62,12 +62,20 @@ ipc_connection_check_fds_locked (IpcConnection *self, IpcMessage *message, GErro
   return FALSE;
 }
 
+static gboolean
+has_room_for_fds (const IpcOutbox *outbox, guint n)
+{
+  return outbox->n_fds == 0 || outbox->n_fds + n <= IPC_MAX_FDS_IN_FLIGHT;
+}
+
 gboolean
 ipc_connection_check_room_for_fds_locked (IpcConnection *self, IpcMessage *message, GError **error)
 {
   guint n = (guint) g_unix_fd_list_get_length (message->fd_list);
 
-  if (self->outbox.n_fds == 0 || self->outbox.n_fds + n <= IPC_MAX_FDS_IN_FLIGHT)
+  if (!has_room_for_fds (&self->outbox, n) && !self->write_blocked)
+    ipc_connection_flush_locked (self);
+  if (has_room_for_fds (&self->outbox, n))
     return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %u descriptors wait to be sent, and %u more exceed the limit of %u", self->peer_name,
                self->outbox.n_fds, n, IPC_MAX_FDS_IN_FLIGHT);

@@ -132,8 +132,8 @@ check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline
     }
   if (ipc_connection_has_put_aside_enough (self))
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes of other messages wait for the main loop", self->peer_name,
-                   self->deferred_bytes);
+      g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes and %u descriptors of other messages wait for the main loop",
+                   self->peer_name, self->deferred_bytes, self->deferred_fds.n);
       return FALSE;
     }
   if (g_cancellable_set_error_if_cancelled (cancellable, error))

@@ -299,6 +299,7 @@ raw_new (int fd)
   g_assert_cmpint (fd, >=, 0);
   self->fd = fd;
   self->in = g_byte_array_new ();
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   g_assert_no_errno (fcntl (fd, F_SETFL, O_NONBLOCK));
   return self;
 }
@@ -324,11 +325,33 @@ raw_connect_client (const char *path)
   return self;
 }
 
+Raw *
+raw_connect_for_fds (const char *path, guint32 max_fds, gboolean memfd)
+{
+  const IpcFrame header = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT };
+  const char *features[] = { memfd ? "memfd" : NULL, NULL };
+  g_autoptr (GVariant) hello = NULL;
+  GVariantBuilder builder;
+  Raw *self = raw_connect (path);
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (max_fds));
+  g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, -1));
+  hello = g_variant_ref_sink (g_variant_builder_end (&builder));
+  raw_send (self, ipc_preamble, IPC_PREAMBLE_SIZE);
+  raw_send_frame (self, &header, NULL, g_variant_get_data (hello), g_variant_get_size (hello));
+  raw_expect_hello (self);
+  return self;
+}
+
 void
 raw_free (Raw *self)
 {
   close (self->fd);
   g_byte_array_unref (self->in);
+  for (guint i = 0; i < self->fds->len; i++)
+    close (g_array_index (self->fds, int, i));
+  g_array_unref (self->fds);
   g_free (self);
 }
 
@@ -354,11 +377,18 @@ static gboolean
 take_input (Raw *self)
 {
   guint8 buffer[65536];
+  union { struct cmsghdr align; char bytes[CMSG_SPACE (253 * sizeof (int))]; } control;
+  struct iovec iov = { buffer, sizeof buffer };
+  struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
+  struct cmsghdr *part;
   gssize n;
 
   if (self->at_end)
     return TRUE;
-  n = recv (self->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+  n = recvmsg (self->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  part = n >= 0 ? CMSG_FIRSTHDR (&message) : NULL;
+  if (part != NULL)
+    g_array_append_vals (self->fds, CMSG_DATA (part), (guint) ((part->cmsg_len - CMSG_LEN (0)) / sizeof (int)));
   if (n > 0)
     g_byte_array_append (self->in, buffer, (guint) n);
   else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -405,6 +435,22 @@ raw_send (Raw *self, gconstpointer data, gsize size)
   if (size > 0)
     ipc_test_wait_for (give_output (self, &rest, &size, &gone));
   return !gone;
+}
+
+void
+raw_send_with_fds (Raw *self, gconstpointer data, gsize size, const int *fds, guint n_fds)
+{
+  union { struct cmsghdr align; char bytes[CMSG_SPACE (253 * sizeof (int))]; } control = { 0 };
+  struct iovec iov = { (gpointer) data, size };
+  struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+                            .msg_controllen = CMSG_SPACE (n_fds * sizeof (int)) };
+  struct cmsghdr *part = CMSG_FIRSTHDR (&message);
+
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN (n_fds * sizeof (int));
+  memcpy (CMSG_DATA (part), fds, n_fds * sizeof (int));
+  g_assert_cmpint (sendmsg (self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL), ==, (gssize) size);
 }
 
 gboolean
@@ -460,7 +506,7 @@ raw_frame_clear (RawFrame *self)
 gboolean
 raw_next_frame (Raw *self, RawFrame *frame)
 {
-  const IpcFrameLimits limits = { .max_length = G_MAXINT };
+  const IpcFrameLimits limits = { G_MAXINT, 253, true };
   IpcFault fault = { 0 };
   IpcFrameBody parts;
 

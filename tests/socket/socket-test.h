@@ -90,6 +90,7 @@ typedef struct
 {
   int fd;                /* (owned) not blocking */
   GByteArray *in;        /* (owned) what came and was not taken yet */
+  GArray *fds;           /* (owned) (element-type gint) (owned elements) descriptors that came, in order */
   gboolean at_end;
   int end_errno;         /* 0: end of file */
 } Raw;
@@ -106,10 +107,14 @@ Raw     *raw_new            (int fd);
 Raw     *raw_connect        (const char *path);
 /* The same, with the handshake done. */
 Raw     *raw_connect_client (const char *path);
+/* The same, saying that it takes MAX_FDS descriptors a message, and payloads in a memfd. */
+Raw     *raw_connect_for_fds (const char *path, guint32 max_fds, gboolean memfd);
 void     raw_free           (Raw *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Raw, raw_free)
 /* FALSE: the other side does not take it any more. */
 gboolean raw_send           (Raw *self, gconstpointer data, gsize size);
+/* One sendmsg() that takes all of DATA, and the descriptors with its first byte. */
+void     raw_send_with_fds  (Raw *self, gconstpointer data, gsize size, const int *fds, guint n_fds);
 gboolean raw_send_hello     (Raw *self);
 gboolean raw_send_frame     (Raw *self, const IpcFrame *header, const char *type, gconstpointer payload, gsize size);
 gboolean raw_send_request   (Raw *self, guint64 serial, const char *type, const char *text);
