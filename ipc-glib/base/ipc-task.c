@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/ipc-task-private.h"
 
+#include <time.h>
+
 #include "ipc-error.h"
+
+#define COARSE_FROM_MS 1000
+#define LONGEST_TICK_US 10000   /* at CONFIG_HZ=100 */
 
 GTask *
 ipc_task_new_named (gpointer source, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data,
@@ -12,6 +17,19 @@ ipc_task_new_named (gpointer source, GCancellable *cancellable, GAsyncReadyCallb
   (g_task_set_source_tag) (task, tag);
   (g_task_set_name) (task, name);
   return task;
+}
+
+/* Where a few milliseconds do not matter, the clock of the last tick is five times cheaper. It is never ahead, and so
+ * that nothing ends too early, a tick is added. */
+static gint64
+now_for (gint timeout)
+{
+  struct timespec now;
+
+  if (timeout < COARSE_FROM_MS)
+    return g_get_monotonic_time ();
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
+  return (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 + LONGEST_TICK_US;
 }
 
 gboolean
@@ -25,7 +43,7 @@ ipc_timeout_to_deadline (gint timeout, gint default_timeout, gint64 *deadline, G
                    "timeout of %d ms: allowed are -2 (the default), -1 (for ever), 0 and more", timeout);
       return FALSE;
     }
-  *deadline = timeout == -1 ? 0 : g_get_monotonic_time () + (gint64) timeout * 1000;
+  *deadline = timeout == -1 ? 0 : now_for (timeout) + (gint64) timeout * 1000;
   return TRUE;
 }
 

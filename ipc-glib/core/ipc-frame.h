@@ -79,6 +79,8 @@ bool ipc_frame_decode (const uint8_t bytes[IPC_FRAME_HEADER_SIZE], const IpcFram
  * 255 bytes of UTF-8 without control characters. What is in the headers and
  * the payload is not looked at. */
 bool ipc_frame_split  (const IpcFrame *frame, const uint8_t *body, IpcFrameBody *parts, IpcFault *fault);
+/* The same for a type that is known to be good, because it has been checked before. */
+bool ipc_frame_split_known (const IpcFrame *frame, const uint8_t *body, IpcFrameBody *parts, IpcFault *fault);
 
 /* Writes the header. */
 void ipc_frame_encode (const IpcFrame *frame, uint8_t bytes[IPC_FRAME_HEADER_SIZE]);

@@ -40,7 +40,11 @@ ipc_connection_update_events_locked (IpcConnection *self)
 static void
 note_statistics_locked (IpcConnection *self)
 {
-  if (self->statistics_due != 0 || self->watch.hub == NULL || !ipc_connection_has_observers (self))
+  if (self->statistics_due != 0 || self->unobserved || self->watch.hub == NULL)
+    return;
+  /* Asking GObject costs more than sending a message: once a turn is often enough. */
+  self->unobserved = !ipc_connection_has_observers (self);
+  if (self->unobserved)
     return;
   self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
   ipc_hub_attend_at (&self->watch, self->statistics_due);
@@ -375,6 +379,7 @@ note_activity (IpcConnection *self)
   if (self->statistics_due != 0)
     return;
   g_mutex_lock (&self->lock);
+  self->unobserved = FALSE;
   note_statistics_locked (self);
   g_mutex_unlock (&self->lock);
 }
@@ -404,6 +409,8 @@ static IpcStep
 run_steps (IpcConnection *self, gboolean defer, guint *left)
 {
   IpcStep outcome = IPC_STEP_DONE;
+  /* A handler may run the loop, which reads more into the inbox: what is being handled has to stay where it is. */
+  IpcBuffer *hold = ipc_inbox_hold (&self->inbox);
 
   while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && self->state < IPC_CONNECTION_CLOSING)
     {
@@ -419,6 +426,7 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
       if (!defer)
         (*left)--;
     }
+  ipc_buffer_release (hold);
   return outcome;
 }
 
@@ -467,6 +475,7 @@ ipc_connection_run_input (IpcConnection *self, gboolean defer)
   gboolean more;
 
   self->quiet = defer;
+  self->is_heard = self->owner_is_heard = FALSE;
   more = run_turn (self, defer);
   self->quiet = outer_quiet;
   g_clear_object (&self->owner_now);

@@ -38,6 +38,7 @@
 #define IPC_DEFAULT_REQUEST_TIMEOUT 30000
 #define IPC_DEFAULT_HANDSHAKE_TIMEOUT 30000
 #define IPC_LINGER_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define IPC_LAST_TYPE_SIZE 48
 #define IPC_JSON_MAX_OBJECT (1024u * 1024)
 
 typedef enum
@@ -129,12 +130,17 @@ struct _IpcConnection
   /* input: belongs to the read turn */
   IpcInbox inbox;
   gboolean readable;            /* the last read filled all the room there was */
+  gboolean is_heard;            /* somebody listens to message-received of it, as far as known in this turn */
+  gboolean owner_is_heard;      /* the same of its owner */
   gboolean quiet;               /* read by a synchronous call: nothing may be called out */
   gboolean got_preamble;
   gboolean got_hello;
   gboolean eof;                 /* the peer will send nothing more */
   gboolean input_over;          /* a synchronous call met the end; what it put aside comes first */
   guint64 last_request_serial;  /* of the peer */
+  guint8 last_type_length;      /* 0: none */
+  GQuark last_type_quark;       /* 0: not known, or none */
+  char last_type[IPC_LAST_TYPE_SIZE]; /* of the message before; most often the next one has the same */
   IpcJsonValidator *validator;  /* (nullable) (owned) */
   gsize validated;              /* bytes of the object at the front that it has seen */
   GQueue deferred;              /* (mutex lock) (element-type GBytes) frames met by a synchronous call */
@@ -182,6 +188,7 @@ struct _IpcConnection
   guint64 bytes_sent;           /* (mutex lock) */
   gint64 last_activity;
   gint64 statistics_due;
+  gboolean unobserved;          /* (mutex lock) nobody was told of the statistics when it was last looked at */
 };
 
 struct _IpcConnectionClass
@@ -223,8 +230,11 @@ void     ipc_connection_emit_congested  (IpcConnection *self);
 void     ipc_connection_emit_drained    (IpcConnection *self);
 gboolean ipc_connection_has_observers   (IpcConnection *self);
 void     ipc_connection_notify_statistics (IpcConnection *self);
-/* Emits message-received on INSTANCE (args: [connection,] message), with the type as detail, if anybody listens. */
-gboolean ipc_emit_message_received      (gpointer instance, guint signal_id, IpcConnection *connection, IpcMessage *message);
+/* Emits message-received on INSTANCE (args: [connection,] message), with the type as detail, if anybody listens. FALSE:
+ * nobody listens for that type. HEARD keeps for a turn that somebody listens: to be wrong about that costs an emission
+ * that nobody hears, while whether anybody listens by now has to be asked for each message. */
+gboolean ipc_emit_message_received      (gpointer instance, guint signal_id, gboolean *heard, IpcConnection *connection,
+                                         IpcMessage *message);
 guint    ipc_message_signal_new         (GType type, gboolean with_connection);
 
 /* ipc-connection-send.c */

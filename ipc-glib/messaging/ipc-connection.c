@@ -145,16 +145,32 @@ has_plain_handler (gpointer instance, guint signal_id)
   return g_signal_handler_find (instance, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_DETAIL, signal_id, 0, NULL, NULL, NULL) != 0;
 }
 
+/* Only what somebody connected to is a quark: a peer must not make new ones. */
+static GQuark
+get_detail (IpcMessage *message)
+{
+  GQuark *known = message->type_quark;
+
+  if (known != NULL && *known != 0)
+    return *known;
+  if (known == NULL)
+    return g_quark_try_string (message->type);
+  return *known = g_quark_try_string (message->type);
+}
+
 gboolean
-ipc_emit_message_received (gpointer instance, guint signal_id, IpcConnection *connection, IpcMessage *message)
+ipc_emit_message_received (gpointer instance, guint signal_id, gboolean *heard, IpcConnection *connection, IpcMessage *message)
 {
   GQuark detail;
 
-  if (!has_handler (instance, signal_id))
+  if (!*heard)
+    *heard = has_handler (instance, signal_id);
+  if (!*heard)
     return FALSE;
-  /* Only what somebody connected to is a quark: a peer must not make new ones. */
-  detail = g_quark_try_string (message->type);
-  if ((detail == 0 || !g_signal_has_handler_pending (instance, signal_id, detail, TRUE)) && !has_plain_handler (instance, signal_id))
+  detail = get_detail (message);
+  /* Whether the request was heard decides how it is answered; an event is emitted just in case. */
+  if (message->is_request && !has_plain_handler (instance, signal_id) &&
+      (detail == 0 || !g_signal_has_handler_pending (instance, signal_id, detail, TRUE)))
     return FALSE;
   if (connection != NULL)
     g_signal_emit (instance, signal_id, detail, connection, message);
@@ -166,7 +182,7 @@ ipc_emit_message_received (gpointer instance, guint signal_id, IpcConnection *co
 void
 ipc_connection_emit_message (IpcConnection *self, IpcMessage *message, gboolean *taken)
 {
-  *taken |= ipc_emit_message_received (self, signals[SIGNAL_MESSAGE_RECEIVED], NULL, message);
+  *taken |= ipc_emit_message_received (self, signals[SIGNAL_MESSAGE_RECEIVED], &self->is_heard, NULL, message);
 }
 
 void

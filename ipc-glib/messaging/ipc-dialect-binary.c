@@ -19,7 +19,7 @@
 gsize
 ipc_binary_get_length (IpcMessage *message)
 {
-  return strlen (message->type) + (message->headers != NULL ? 4 + message->headers_size : 0) + message->payload_size;
+  return message->type_length + (message->headers != NULL ? 4 + message->headers_size : 0) + message->payload_size;
 }
 
 /* What a frame is made of before its payload. */
@@ -86,7 +86,7 @@ ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const
     .length = (guint32) ipc_binary_get_length (message),
     .kind = envelope->kind,
     .flags = (guint8) (message->format | (message->headers != NULL ? IPC_FRAME_FLAG_HEADERS : 0)),
-    .type_length = (guint8) strlen (message->type),
+    .type_length = message->type_length,
     .serial = envelope->serial,
     .reply_serial = envelope->reply_serial,
     .timestamp = message->timestamp,
@@ -267,6 +267,7 @@ typedef struct
   const IpcFrame *frame;
   IpcFrameBody body;
   const char *type;
+  GQuark *type_quark;           /* (nullable) where to look for the quark of the type, and to keep it */
   GBytes *backing;              /* (nullable) what the body lies in */
   IpcFds *fds;                  /* (nullable) (owned) */
   GBytes *shared;               /* (nullable) (owned) the payload, if it came in a memfd */
@@ -309,6 +310,7 @@ fill_message (IpcMessage *message, Received *received)
   const IpcFrame *frame = received->frame;
 
   ipc_message_begin (message, frame->flags & IPC_FRAME_FORMAT_MASK, received->type, frame->type_length);
+  message->type_quark = received->type_quark;
   message->payload = received->body.payload;
   message->payload_size = received->body.payload_size;
   message->headers = received->body.headers;
@@ -513,32 +515,27 @@ drop_error (IpcConnection *self, GError *error)
 
 /* FDS begins with those of the frame. */
 static IpcStep
-handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing, IpcFdQueue *fds)
+handle_received (IpcConnection *self, Received *received, IpcFdQueue *fds)
 {
-  char type[256];
-  g_auto (Received) received = { .frame = frame, .type = type, .backing = backing };
+  const IpcFrame *frame = received->frame;
   GError *error = NULL;
-  IpcFault fault;
 
-  if (!ipc_frame_split (frame, bytes, &received.body, &fault))
-    return drop_fault (self, &fault);
-  memcpy (type, received.body.type, frame->type_length);
-  type[frame->type_length] = '\0';
-  received.fds = ipc_fd_queue_take (fds, frame->n_fds);
-  if ((frame->flags & IPC_FRAME_FLAG_MEMFD) != 0 && !open_memfd (self, &received, &error))
+  if (frame->n_fds > 0)
+    received->fds = ipc_fd_queue_take (fds, frame->n_fds);
+  if ((frame->flags & IPC_FRAME_FLAG_MEMFD) != 0 && !open_memfd (self, received, &error))
     return drop_error (self, error);
   switch ((IpcFrameKind) frame->kind)
     {
     case IPC_FRAME_HELLO:
-      return handle_hello (self, frame, &received.body);
+      return handle_hello (self, frame, &received->body);
     case IPC_FRAME_EVENT:
-      return handle_event (self, &received);
+      return handle_event (self, received);
     case IPC_FRAME_REQUEST:
-      return handle_request (self, &received);
+      return handle_request (self, received);
     case IPC_FRAME_REPLY:
-      return handle_reply (self, &received);
+      return handle_reply (self, received);
     case IPC_FRAME_ERROR:
-      return handle_error (self, frame, &received.body, received.type);
+      return handle_error (self, frame, &received->body, received->type);
     case IPC_FRAME_CANCEL:
       ipc_request_cancelled_by_peer (self, frame->reply_serial);
       return IPC_STEP_DONE;
@@ -552,6 +549,88 @@ handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, G
     default:
       return IPC_STEP_DONE;
     }
+}
+
+static IpcStep
+handle_frame_of_new_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing)
+{
+  char room[256];
+  char *type = room;
+  IpcFrameBody body;
+  IpcFault fault;
+
+  if (!ipc_frame_split (frame, bytes, &body, &fault))
+    return drop_fault (self, &fault);
+  /* A handler that runs the loop may bring further messages while its own is in use: only the outermost turn may
+   * replace the last type. */
+  if (frame->type_length > 0 && frame->type_length < IPC_LAST_TYPE_SIZE && self->reader_depth == 1)
+    {
+      type = self->last_type;
+      self->last_type_length = frame->type_length;
+      self->last_type_quark = 0;
+    }
+  memcpy (type, body.type, frame->type_length);
+  type[frame->type_length] = '\0';
+  return handle_body (self, frame, &body, type, backing);
+}
+
+static IpcStep
+handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing)
+{
+  IpcFrameBody body;
+  IpcFault fault;
+
+  if (!is_last_type (self, frame, bytes))
+    return handle_frame_of_new_type (self, frame, bytes, backing);
+  if (!ipc_frame_split_known (frame, bytes, &body, &fault))
+    return drop_fault (self, &fault);
+  return handle_body (self, frame, &body, self->last_type, backing);
+}
+
+/* Peers send the same type again and again: the last one is judged and copied once. */
+static gboolean
+is_last_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes)
+{
+  return frame->type_length > 0 && frame->type_length == self->last_type_length && memcmp (bytes, self->last_type, frame->type_length) == 0;
+}
+
+static IpcStep
+handle_frame_of_new_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing, IpcFdQueue *fds)
+{
+  char room[256];
+  char *type = room;
+  g_auto (Received) received = { .frame = frame, .backing = backing };
+  IpcFault fault;
+
+  if (!ipc_frame_split (frame, bytes, &received.body, &fault))
+    return drop_fault (self, &fault);
+  /* A handler that runs the loop may bring further messages while its own is in use: only the outermost turn may
+   * replace the last type. */
+  if (frame->type_length > 0 && frame->type_length < IPC_LAST_TYPE_SIZE && self->reader_depth == 1)
+    {
+      type = self->last_type;
+      self->last_type_length = frame->type_length;
+      self->last_type_quark = 0;
+    }
+  memcpy (type, received.body.type, frame->type_length);
+  type[frame->type_length] = '\0';
+  received.type = type;
+  return handle_received (self, &received, fds);
+}
+
+static IpcStep
+handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing, IpcFdQueue *fds)
+{
+  g_auto (Received) received = { .frame = frame, .backing = backing };
+  IpcFault fault;
+
+  if (!is_last_type (self, frame, bytes))
+    return handle_frame_of_new_type (self, frame, bytes, backing, fds);
+  if (!ipc_frame_split_known (frame, bytes, &received.body, &fault))
+    return drop_fault (self, &fault);
+  received.type = self->last_type;
+  received.type_quark = &self->last_type_quark;
+  return handle_received (self, &received, fds);
 }
 
 /* Whether a synchronous call may handle the frame itself, which must not call anything of the application. */
@@ -630,11 +709,9 @@ ipc_binary_step (IpcConnection *self, gboolean defer_most)
 {
   gsize size;
   const guint8 *bytes = ipc_inbox_peek (&self->inbox, &size);
-  IpcBuffer *hold;
   IpcFrame frame;
   IpcFault fault;
   gsize whole;
-  IpcStep step;
 
   if (size == 0 || (size < IPC_FRAME_HEADER_SIZE && self->got_preamble))
     return step_without_header (self, size);
@@ -651,22 +728,19 @@ ipc_binary_step (IpcConnection *self, gboolean defer_most)
       return IPC_STEP_MORE;
     }
   self->fds_taken |= frame.n_fds > 0;
-  hold = ipc_inbox_hold (&self->inbox);
   if (defer_most && !may_handle_now (self, &frame))
     {
       defer (self, &frame, bytes, whole);
       ipc_inbox_skip (&self->inbox, whole);
-      step = IPC_STEP_DONE;
+      return IPC_STEP_DONE;
     }
   else
     {
       g_autoptr (GBytes) backing = ipc_inbox_pin (&self->inbox, whole);
 
       ipc_inbox_skip (&self->inbox, whole);
-      step = handle_frame (self, &frame, bytes + IPC_FRAME_HEADER_SIZE, backing, &self->fds);
+      return handle_frame (self, &frame, bytes + IPC_FRAME_HEADER_SIZE, backing, &self->fds);
     }
-  ipc_buffer_release (hold);
-  return step;
 }
 
 void

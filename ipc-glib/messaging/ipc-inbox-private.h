@@ -13,7 +13,16 @@
 
 #include <glib.h>
 
+#define IPC_INBOX_LARGE (128u * 1024u)  /* from this size on a frame is received in a buffer of its own */
+
 typedef struct _IpcBuffer IpcBuffer;
+
+struct _IpcBuffer
+{
+  gint ref_count;               /* (atomic): a pinned buffer may be released by any thread */
+  gsize capacity;
+  guint8 data[];
+};
 
 typedef struct
 {
@@ -29,8 +38,6 @@ void          ipc_inbox_clear    (IpcInbox *self);
 guint8       *ipc_inbox_get_room (IpcInbox *self, gsize *room);
 /* SIZE bytes have been read there. */
 void          ipc_inbox_add      (IpcInbox *self, gsize size);
-const guint8 *ipc_inbox_peek     (IpcInbox *self, gsize *size);
-void          ipc_inbox_skip     (IpcInbox *self, gsize size);
 /* After handling what could be: gives back what memory it can. */
 void          ipc_inbox_settle   (IpcInbox *self);
 
@@ -40,3 +47,20 @@ void          ipc_buffer_release (IpcBuffer *buffer);
 /* For a frame that has a buffer nearly to itself: the whole buffer as GBytes, so that keeping the message
  * pins it instead of copying. NULL where copying is better. Takes its own hold. */
 GBytes       *ipc_inbox_pin      (IpcInbox *self, gsize frame_size);
+
+/* What there is and is not handled; NULL if nothing. */
+static inline const guint8 *
+ipc_inbox_peek (IpcInbox *self, gsize *size)
+{
+  *size = self->end - self->start;
+  return *size > 0 ? self->buffer->data + self->start : NULL;
+}
+
+/* SIZE bytes of it are handled. */
+static inline void
+ipc_inbox_skip (IpcInbox *self, gsize size)
+{
+  self->start += size;
+  self->was_large = size > IPC_INBOX_LARGE;
+  self->wanted = 0;
+}

@@ -3,17 +3,10 @@
 
 #include <string.h>
 
-#define SCRATCH_SIZE (256u * 1024u)     /* what a read can bring at most, measured to be the best size */
+#define SCRATCH_SIZE (2 * LARGE)        /* what a read can bring at most, measured to be the best size */
 #define SMALL 4096u                     /* up to this, what is left is copied out and the scratch given back */
 #define AHEAD 16384u                    /* how much is read beyond the end of a large frame */
-#define LARGE (SCRATCH_SIZE / 2)        /* from this size on a frame is received in a buffer of its own */
-
-struct _IpcBuffer
-{
-  gint ref_count;               /* (atomic): a pinned buffer may be released by any thread */
-  gsize capacity;
-  guint8 data[];
-};
+#define LARGE IPC_INBOX_LARGE
 
 static void
 scratch_free (gpointer buffer)
@@ -127,21 +120,6 @@ void
 ipc_inbox_add (IpcInbox *self, gsize size)
 {
   self->end += size;
-}
-
-const guint8 *
-ipc_inbox_peek (IpcInbox *self, gsize *size)
-{
-  *size = self->end - self->start;
-  return *size > 0 ? self->buffer->data + self->start : NULL;
-}
-
-void
-ipc_inbox_skip (IpcInbox *self, gsize size)
-{
-  self->start += size;
-  self->was_large = size > LARGE;
-  self->wanted = 0;
 }
 
 void

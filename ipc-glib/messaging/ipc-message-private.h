@@ -46,6 +46,7 @@ struct _IpcMessage
   guint8 is_library_type;       /* starts with "ipc.": a request may, an event and a reply may not */
 
   const char *type;             /* terminated */
+  GQuark *type_quark;           /* (nullable) of a transient one: where to look for the quark of TYPE first, 0 if not known */
   const guint8 *payload;
   gsize payload_size;
   const guint8 *headers;        /* (nullable) serialized a{ss}, little-endian */

@@ -311,6 +311,10 @@ ipc_message_end (IpcMessage *self)
 {
   gboolean dropped = self->kept == NULL;
 
+  /* A handler that only looks at the payload in C has had nothing made. */
+  if (self->text == NULL && self->bytes == NULL && self->id == NULL && self->variant == NULL && self->json == NULL &&
+      self->header_variant == NULL && self->backing == NULL && self->fd_list == NULL && dropped)
+    return TRUE;
   free_made (self);
   g_clear_pointer (&self->kept, ipc_message_unref);
   return dropped;

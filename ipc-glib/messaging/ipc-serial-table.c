@@ -1,33 +1,61 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "messaging/ipc-serial-table-private.h"
 
+#define LEAST 8u
+#define KEPT 64u                /* more places than that are given back when nothing is under way */
+
 void
 ipc_serial_table_clear (IpcSerialTable *self)
 {
-  self->serial = NULL;
-  self->one = NULL;
+  g_clear_pointer (&self->places, g_free);
   g_clear_pointer (&self->others, g_hash_table_unref);
+  self->n_places = self->size = 0;
+}
+
+static IpcSerialPlace *
+get_place (IpcSerialTable *self, guint64 serial)
+{
+  return &self->places[serial & (self->n_places - 1)];
+}
+
+/* What has a place of its own has one among more places, too. */
+static void
+add_places (IpcSerialTable *self)
+{
+  guint n_before = self->n_places;
+  IpcSerialPlace *before = self->places;
+
+  self->n_places = MAX (LEAST, 2 * n_before);
+  self->places = g_new0 (IpcSerialPlace, self->n_places);
+  for (guint i = 0; i < n_before; i++)
+    if (before[i].serial != 0)
+      *get_place (self, before[i].serial) = before[i];
+  g_free (before);
 }
 
 void
 ipc_serial_table_insert (IpcSerialTable *self, const guint64 *serial, gpointer value)
 {
-  if (self->serial == NULL)
+  if (2 * self->size >= self->n_places)
+    add_places (self);
+  if (get_place (self, *serial)->serial == 0)
+    *get_place (self, *serial) = (IpcSerialPlace){ *serial, value };
+  else
     {
-      self->serial = serial;
-      self->one = value;
-      return;
+      if (self->others == NULL)
+        self->others = g_hash_table_new (g_int64_hash, g_int64_equal);
+      g_hash_table_insert (self->others, (gpointer) serial, value);
     }
-  if (self->others == NULL)
-    self->others = g_hash_table_new (g_int64_hash, g_int64_equal);
-  g_hash_table_insert (self->others, (gpointer) serial, value);
+  self->size++;
 }
 
 gpointer
 ipc_serial_table_lookup (IpcSerialTable *self, guint64 serial)
 {
-  if (self->serial != NULL && *self->serial == serial)
-    return self->one;
+  if (self->size == 0 || serial == 0)
+    return NULL;
+  if (get_place (self, serial)->serial == serial)
+    return get_place (self, serial)->value;
   return self->others != NULL ? g_hash_table_lookup (self->others, &serial) : NULL;
 }
 
@@ -36,21 +64,18 @@ ipc_serial_table_remove (IpcSerialTable *self, guint64 serial)
 {
   gpointer value = NULL;
 
-  if (self->serial != NULL && *self->serial == serial)
+  if (self->size == 0 || serial == 0)
+    return NULL;
+  if (get_place (self, serial)->serial == serial)
     {
-      value = self->one;
-      self->serial = NULL;
-      self->one = NULL;
+      value = get_place (self, serial)->value;
+      *get_place (self, serial) = (IpcSerialPlace){ 0, NULL };
     }
-  else if (self->others != NULL)
-    g_hash_table_steal_extended (self->others, &serial, NULL, &value);
+  else if (self->others == NULL || !g_hash_table_steal_extended (self->others, &serial, NULL, &value))
+    return NULL;
+  if (--self->size == 0 && self->n_places > KEPT)
+    ipc_serial_table_clear (self);
   return value;
-}
-
-guint
-ipc_serial_table_size (IpcSerialTable *self)
-{
-  return (self->serial != NULL) + (self->others != NULL ? g_hash_table_size (self->others) : 0);
 }
 
 GPtrArray *
@@ -60,8 +85,9 @@ ipc_serial_table_list (IpcSerialTable *self)
   GHashTableIter iter;
   gpointer value;
 
-  if (self->serial != NULL)
-    g_ptr_array_add (list, self->one);
+  for (guint i = 0; i < self->n_places; i++)
+    if (self->places[i].serial != 0)
+      g_ptr_array_add (list, self->places[i].value);
   if (self->others == NULL)
     return list;
   g_hash_table_iter_init (&iter, self->others);
