@@ -529,6 +529,7 @@ connection_flush (IpcHubWatch *watch)
   IpcConnection *self = IPC_CONNECTION (watch->owner);
 
   g_mutex_lock (&self->lock);
+  self->unobserved = FALSE;
   if (!self->write_blocked)
     ipc_connection_flush_locked (self);
   g_mutex_unlock (&self->lock);
