@@ -551,42 +551,6 @@ handle_received (IpcConnection *self, Received *received, IpcFdQueue *fds)
     }
 }
 
-static IpcStep
-handle_frame_of_new_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing)
-{
-  char room[256];
-  char *type = room;
-  IpcFrameBody body;
-  IpcFault fault;
-
-  if (!ipc_frame_split (frame, bytes, &body, &fault))
-    return drop_fault (self, &fault);
-  /* A handler that runs the loop may bring further messages while its own is in use: only the outermost turn may
-   * replace the last type. */
-  if (frame->type_length > 0 && frame->type_length < IPC_LAST_TYPE_SIZE && self->reader_depth == 1)
-    {
-      type = self->last_type;
-      self->last_type_length = frame->type_length;
-      self->last_type_quark = 0;
-    }
-  memcpy (type, body.type, frame->type_length);
-  type[frame->type_length] = '\0';
-  return handle_body (self, frame, &body, type, backing);
-}
-
-static IpcStep
-handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing)
-{
-  IpcFrameBody body;
-  IpcFault fault;
-
-  if (!is_last_type (self, frame, bytes))
-    return handle_frame_of_new_type (self, frame, bytes, backing);
-  if (!ipc_frame_split_known (frame, bytes, &body, &fault))
-    return drop_fault (self, &fault);
-  return handle_body (self, frame, &body, self->last_type, backing);
-}
-
 /* Peers send the same type again and again: the last one is judged and copied once. */
 static gboolean
 is_last_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes)
