@@ -121,8 +121,8 @@ get_token (IpcConnection *self, IpcMessage *request, GError **error)
 
 /* A client does not stop reading while its replies are not taken, because then neither side might read. So
  * there is an end to what waits for a peer that asks and never listens. */
-static void
-check_overflow (IpcConnection *self)
+void
+ipc_request_check_overflow (IpcConnection *self)
 {
   gsize limit = (gsize) self->limits.max_queued_bytes + self->limits.max_message_size;
   gsize queued;
@@ -155,7 +155,7 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
   if (written || self->state != IPC_CONNECTION_OPEN)
     let_go_locked (self, token);
   g_mutex_unlock (&self->lock);
-  check_overflow (self);
+  ipc_request_check_overflow (self);
   return written;
 }
 

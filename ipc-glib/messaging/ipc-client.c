@@ -93,9 +93,10 @@ typedef enum
   PROP_MAX_QUEUED_BYTES,
   PROP_MAX_FDS,
   PROP_REQUEST_TIMEOUT,
+  PROP_KEEP_ALIVE_INTERVAL,
 } IpcClientProperty;
 
-static GParamSpec *properties[PROP_REQUEST_TIMEOUT + 1];
+static GParamSpec *properties[PROP_KEEP_ALIVE_INTERVAL + 1];
 guint ipc_client_signals[IPC_CLIENT_N_SIGNALS];
 
 G_DEFINE_ABSTRACT_TYPE (IpcClient, ipc_client, G_TYPE_OBJECT)
@@ -181,6 +182,9 @@ ipc_client_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_REQUEST_TIMEOUT:
       g_value_set_int (value, self->limits.request_timeout);
       break;
+    case PROP_KEEP_ALIVE_INTERVAL:
+      g_value_set_int (value, self->limits.keep_alive_interval);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -221,6 +225,9 @@ ipc_client_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_REQUEST_TIMEOUT:
       ipc_client_set_request_timeout (self, g_value_get_int (value));
+      break;
+    case PROP_KEEP_ALIVE_INTERVAL:
+      ipc_client_set_keep_alive_interval (self, g_value_get_int (value));
       break;
     case PROP_STATE:
     case PROP_CONNECTION:
@@ -333,6 +340,18 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_REQUEST_TIMEOUT] = g_param_spec_int ("request-timeout", NULL, NULL, -1, G_MAXINT, IPC_DEFAULT_REQUEST_TIMEOUT, write);
+  /**
+   * IpcClient:keep-alive-interval:
+   *
+   * How long nothing may come from the server before it is asked with PING whether it is still there, in
+   * milliseconds; 0 is never. If nothing comes for as long again, the connection is closed with %IPC_ERROR_TIMED_OUT.
+   *
+   * The kernel tells at once of a server that dies; this is for one that is stopped or hangs. A busy connection is
+   * never asked. It works from the main loop. For the next time it is opened.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_KEEP_ALIVE_INTERVAL] = g_param_spec_int ("keep-alive-interval", NULL, NULL, 0, G_MAXINT, 0, write);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
@@ -754,4 +773,43 @@ ipc_client_set_request_timeout (IpcClient *self, gint request_timeout)
   if (connection != NULL)
     ipc_connection_set_request_timeout (connection, request_timeout);
   g_object_notify (G_OBJECT (self), "request-timeout");
+}
+
+/**
+ * ipc_client_get_keep_alive_interval: (get-property keep-alive-interval)
+ * @self: the client
+ *
+ * How long nothing may come from the peer before it is asked whether it is still there.
+ *
+ * Returns: milliseconds, 0 is never
+ *
+ * Since: 0.1
+ */
+gint
+ipc_client_get_keep_alive_interval (IpcClient *self)
+{
+  g_return_val_if_fail (IPC_IS_CLIENT (self), 0);
+
+  return self->limits.keep_alive_interval;
+}
+
+/**
+ * ipc_client_set_keep_alive_interval: (set-property keep-alive-interval)
+ * @self: the client
+ * @keep_alive_interval: milliseconds, 0 is never
+ *
+ * Sets how long nothing may come from the peer before it is asked whether it is still there.
+ *
+ * Since: 0.1
+ */
+void
+ipc_client_set_keep_alive_interval (IpcClient *self, gint keep_alive_interval)
+{
+  g_return_if_fail (IPC_IS_CLIENT (self));
+
+  keep_alive_interval = MAX (keep_alive_interval, 0);
+  if (self->limits.keep_alive_interval == keep_alive_interval)
+    return;
+  self->limits.keep_alive_interval = keep_alive_interval;
+  g_object_notify (G_OBJECT (self), "keep-alive-interval");
 }

@@ -56,6 +56,11 @@ gint            ipc_client_get_request_timeout  (IpcClient            *self);
 IPC_AVAILABLE_IN_0_1
 void            ipc_client_set_request_timeout  (IpcClient            *self,
                                                  gint                  request_timeout);
+IPC_AVAILABLE_IN_0_1
+gint            ipc_client_get_keep_alive_interval (IpcClient          *self);
+IPC_AVAILABLE_IN_0_1
+void            ipc_client_set_keep_alive_interval (IpcClient          *self,
+                                                   gint               keep_alive_interval);
 
 IPC_AVAILABLE_IN_0_1
 gboolean        ipc_client_open                 (IpcClient            *self,

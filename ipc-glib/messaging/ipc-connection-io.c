@@ -602,6 +602,8 @@ connection_attend (IpcHubWatch *watch)
       ipc_connection_drop (self, stuck);
       return;
     }
+  if (self->alive.due != 0)
+    ipc_keep_alive_attend (self, now);
   ipc_request_attend (self, now);
   ipc_connection_serve_waiters (self);
   if (congested)
@@ -670,6 +672,7 @@ ipc_connection_opened (IpcConnection *self)
     }
   self->state = IPC_CONNECTION_OPEN;
   self->calls_due = 0;
+  ipc_keep_alive_begin_locked (self);
   ipc_connection_wake_followers_locked (self);
   g_mutex_unlock (&self->lock);
   self->was_opened = TRUE;

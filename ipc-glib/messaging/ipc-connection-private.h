@@ -10,6 +10,7 @@
  *   ipc-connection-wait.c   the synchronous calls: the read turn
  *   ipc-request.c           requests that it made
  *   ipc-answer.c            requests that it received
+ *   ipc-keep-alive.c        whether the peer is still there
  *   ipc-dialect-binary.c    frames
  *   ipc-dialect-json.c      objects
  *
@@ -82,6 +83,7 @@ typedef struct
   gint handshake_timeout;       /* ms */
   guint max_fds;                /* descriptors in a message */
   gboolean memfd;               /* payloads in a memfd are taken, and sent */
+  gint keep_alive_interval;     /* ms, 0: off */
 } IpcConnectionLimits;
 
 /* What became of an event. */
@@ -179,6 +181,17 @@ struct _IpcConnection
 
   /* requests received that somebody keeps unanswered */
   IpcSerialTable held;          /* (mutex lock) (element-type IpcRequestToken) */
+
+  /* keep-alive: what it was when it was last looked at */
+  struct
+  {
+    gint64 due;                 /* (mutex lock) 0: off */
+    guint64 received;           /* (mutex lock) */
+    guint64 sent;               /* (mutex lock) */
+    gboolean was_blocked;       /* (mutex lock) */
+    gboolean is_doubtful;       /* (mutex lock) nothing came, and PING was sent */
+    guint64 n_pings;            /* (mutex lock) */
+  } alive;
 
   /* statistics */
   guint64 messages_received;
@@ -316,7 +329,13 @@ void     ipc_request_end_sync_locked    (IpcConnection *self);
 void     ipc_request_fail_after         (IpcConnection *self, guint64 serial);
 void     ipc_request_attend             (IpcConnection *self, gint64 now);
 
+/* ipc-keep-alive.c */
+void     ipc_keep_alive_begin_locked    (IpcConnection *self);
+void     ipc_keep_alive_attend          (IpcConnection *self, gint64 now);
+
 /* ipc-answer.c */
+/* A client whose peer asks and does not take the answers is closed before they are too many. */
+void     ipc_request_check_overflow     (IpcConnection *self);
 /* Remembers a request that a handler kept. */
 void     ipc_request_hold               (IpcConnection *self, IpcRequestToken *token);
 void     ipc_request_cancelled_by_peer  (IpcConnection *self, guint64 serial);

@@ -110,6 +110,7 @@ poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interrup
   if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
     {
       self->readable = TRUE;
+      self->last_activity = g_get_real_time ();
       ipc_connection_run_input (self, TRUE);
     }
 }

@@ -503,6 +503,7 @@ answer_ping (IpcConnection *self, const IpcFrame *frame)
       ipc_connection_schedule_flush_locked (self);
     }
   g_mutex_unlock (&self->lock);
+  ipc_request_check_overflow (self);
 }
 
 static IpcStep
@@ -545,7 +546,7 @@ handle_received (IpcConnection *self, Received *received, IpcFdQueue *fds)
     case IPC_FRAME_PING:
       answer_ping (self, frame);
       return IPC_STEP_DONE;
-    case IPC_FRAME_PONG:
+    case IPC_FRAME_PONG:        /* that something came is all there is to it */
     default:
       return IPC_STEP_DONE;
     }

@@ -59,6 +59,7 @@ typedef enum
   PROP_MAX_QUEUED_BYTES,
   PROP_MAX_FDS,
   PROP_REQUEST_TIMEOUT,
+  PROP_KEEP_ALIVE_INTERVAL,
   PROP_MODE,
   PROP_OVERFLOW_POLICY,
   PROP_MESSAGES_RECEIVED,
@@ -158,6 +159,9 @@ ipc_server_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_REQUEST_TIMEOUT:
       g_value_set_int (value, self->limits.request_timeout);
       break;
+    case PROP_KEEP_ALIVE_INTERVAL:
+      g_value_set_int (value, self->limits.keep_alive_interval);
+      break;
     case PROP_MODE:
       g_value_set_uint (value, self->mode);
       break;
@@ -207,6 +211,9 @@ ipc_server_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_REQUEST_TIMEOUT:
       ipc_server_set_request_timeout (self, g_value_get_int (value));
+      break;
+    case PROP_KEEP_ALIVE_INTERVAL:
+      ipc_server_set_keep_alive_interval (self, g_value_get_int (value));
       break;
     case PROP_MODE:
       ipc_server_set_mode (self, g_value_get_uint (value));
@@ -324,6 +331,22 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_REQUEST_TIMEOUT] = g_param_spec_int ("request-timeout", NULL, NULL, -1, G_MAXINT, IPC_DEFAULT_REQUEST_TIMEOUT, write);
+  /**
+   * IpcServer:keep-alive-interval:
+   *
+   * How long nothing may come from a client before it is asked with PING whether it is still there, in milliseconds;
+   * 0 is never. A client from which nothing comes for as long again is dropped with %IPC_ERROR_TIMED_OUT.
+   *
+   * The kernel tells at once of a client that dies; this is for one that is stopped, hangs, or whose socket is kept
+   * open by another process that it was passed to. A busy connection is never asked. Clients that speak JSON are not
+   * asked either, and not judged. A client answers from its main loop, or while it is in a call that waits: one that
+   * does neither for twice as long as this is taken for dead.
+   *
+   * For clients that connect from now on.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_KEEP_ALIVE_INTERVAL] = g_param_spec_int ("keep-alive-interval", NULL, NULL, 0, G_MAXINT, 0, write);
   /**
    * IpcServer:mode:
    *
@@ -867,3 +890,42 @@ ipc_server_set_mode (IpcServer *self, guint mode)
 }
 
 /* ---- running ---- */
+
+/**
+ * ipc_server_get_keep_alive_interval: (get-property keep-alive-interval)
+ * @self: the server
+ *
+ * How long nothing may come from the peer before it is asked whether it is still there.
+ *
+ * Returns: milliseconds, 0 is never
+ *
+ * Since: 0.1
+ */
+gint
+ipc_server_get_keep_alive_interval (IpcServer *self)
+{
+  g_return_val_if_fail (IPC_IS_SERVER (self), 0);
+
+  return self->limits.keep_alive_interval;
+}
+
+/**
+ * ipc_server_set_keep_alive_interval: (set-property keep-alive-interval)
+ * @self: the server
+ * @keep_alive_interval: milliseconds, 0 is never
+ *
+ * Sets how long nothing may come from the peer before it is asked whether it is still there.
+ *
+ * Since: 0.1
+ */
+void
+ipc_server_set_keep_alive_interval (IpcServer *self, gint keep_alive_interval)
+{
+  g_return_if_fail (IPC_IS_SERVER (self));
+
+  keep_alive_interval = MAX (keep_alive_interval, 0);
+  if (self->limits.keep_alive_interval == keep_alive_interval)
+    return;
+  self->limits.keep_alive_interval = keep_alive_interval;
+  g_object_notify (G_OBJECT (self), "keep-alive-interval");
+}

@@ -79,6 +79,11 @@ IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_request_timeout  (IpcServer            *self,
                                                 gint                  request_timeout);
 IPC_AVAILABLE_IN_0_1
+gint            ipc_server_get_keep_alive_interval (IpcServer          *self);
+IPC_AVAILABLE_IN_0_1
+void            ipc_server_set_keep_alive_interval (IpcServer          *self,
+                                                   gint               keep_alive_interval);
+IPC_AVAILABLE_IN_0_1
 guint          ipc_server_get_mode             (IpcServer            *self);
 IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_mode             (IpcServer            *self,
