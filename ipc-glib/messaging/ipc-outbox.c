@@ -26,8 +26,47 @@ struct _IpcOutBlock
   gsize uncounted;              /* bytes at its front that were not counted when they were put in */
 };
 
-/* One large block a thread is kept: giving it back to the kernel and getting it again costs page faults. */
-static GPrivate spare = G_PRIVATE_INIT (g_free);
+/* Each thread keeps some large blocks: giving them back to the kernel and getting them again costs page faults. */
+#define MAX_SPARES 16u
+
+typedef struct
+{
+  guint n;
+  IpcOutBlock *blocks[MAX_SPARES];
+} Spares;
+
+static void
+spares_free (gpointer data)
+{
+  Spares *self = data;
+
+  while (self->n > 0)
+    g_free (self->blocks[--self->n]);
+  g_free (self);
+}
+
+static GPrivate spares = G_PRIVATE_INIT (spares_free);
+
+static void
+large_block_free (IpcOutBlock *block)
+{
+  Spares *mine = g_private_get (&spares);
+
+  if (mine == NULL)
+    g_private_set (&spares, mine = g_new0 (Spares, 1));
+  if (mine->n < MAX_SPARES)
+    mine->blocks[mine->n++] = block;
+  else
+    g_free (block);
+}
+
+static IpcOutBlock *
+large_block_new (void)
+{
+  Spares *mine = g_private_get (&spares);
+
+  return mine != NULL && mine->n > 0 ? mine->blocks[--mine->n] : g_malloc (sizeof (IpcOutBlock) + BLOCK);
+}
 
 static void
 drop_cargo (IpcOutbox *self, IpcOutBlock *block)
@@ -49,8 +88,8 @@ block_free (IpcOutBlock *block)
 {
   if (block->bytes != NULL)
     g_bytes_unref (block->bytes);
-  if (block->capacity == BLOCK && g_private_get (&spare) == NULL)
-    g_private_set (&spare, block);
+  if (block->capacity == BLOCK)
+    large_block_free (block);
   else
     g_free (block);
 }
@@ -86,12 +125,8 @@ ipc_outbox_clear (IpcOutbox *self)
 static IpcOutBlock *
 block_new (gsize capacity)
 {
-  IpcOutBlock *block = capacity == BLOCK ? g_private_get (&spare) : NULL;
+  IpcOutBlock *block = capacity == BLOCK ? large_block_new () : g_malloc (sizeof *block + capacity);
 
-  if (block != NULL)
-    g_private_set (&spare, NULL);
-  else
-    block = g_malloc (sizeof *block + capacity);
   *block = (IpcOutBlock){ .data = (guint8 *) (block + 1), .capacity = capacity };
   return block;
 }
