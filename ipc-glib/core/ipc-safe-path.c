@@ -162,12 +162,23 @@ reopen_for_reading (int fd, IpcDirectoryPolicy policy)
   return readable;
 }
 
-/* The umask may have taken bits away; what was made must still pass. */
+/* The umask may have taken bits away, and with them the right to open what was just made. A descriptor that only
+ * names it (O_PATH) cannot be changed itself, its entry in /proc can. */
 static bool
 settle_made (int fd, const char *where, IpcFault *fault)
 {
-  if (fchmod (fd, 0700) != 0)
-    return ipc_fault_set_errno (fault, errno, "cannot set the mode of %s", where);
+  char path[64];
+  struct stat info;
+
+  if (fstat (fd, &info) != 0)
+    return ipc_fault_set_errno (fault, errno, "cannot look at %s", where);
+  /* Whoever put something else there meanwhile is not helped. */
+  if (info.st_uid == geteuid () && (info.st_mode & 0777) != 0700)
+    {
+      snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+      if (chmod (path, 0700) != 0)
+        return ipc_fault_set_errno (fault, errno, "cannot set the mode of %s", where);
+    }
   return check_open (fd, IPC_DIRECTORY_PRIVATE, where, fault);
 }
 
@@ -176,16 +187,11 @@ finish (int fd, IpcDirectoryPolicy policy, bool made, const char *where, int *di
 {
   int readable;
 
-  if (!made && !check_open (fd, policy, where, fault))
+  if (!(made ? settle_made (fd, where, fault) : check_open (fd, policy, where, fault)))
     return false;
   readable = reopen_for_reading (fd, policy);
   if (readable < 0)
     return ipc_fault_set_errno (fault, errno, "cannot read %s", where);
-  if (made && !settle_made (readable, where, fault))
-    {
-      close (readable);
-      return false;
-    }
   *directory_fd = readable;
   return true;
 }

@@ -470,6 +470,37 @@ test_as_other_user (IpcTest *test)
   ipc_test_remove_tree (root);
 }
 
+/* Whatever the umask takes away, to somebody whom permissions hold for. */
+static int
+run_masked (char **arguments)
+{
+  const mode_t masks[] = { 0777, 0700, 0500, 0300, 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (masks); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("%s/%u", arguments[0], i);
+
+      assert_made (path, masks[i]);
+    }
+  ipc_test_tell ("made");
+  return 0;
+}
+
+static void
+test_create_masked (IpcTest *test)
+{
+  g_autofree char *root = g_dir_make_tmp ("ipc-test-XXXXXX", NULL);
+  const char *arguments[] = { root, NULL };
+  g_autoptr(IpcTestPeer) peer = NULL;
+
+  g_assert_no_errno (chmod (root, 01777));
+  peer = geteuid () == 0 ? ipc_test_peer_spawn_as (OTHER_UID, "masked", arguments)
+                         : ipc_test_peer_spawn ("masked", arguments);
+  ipc_test_peer_expect (peer, "made");
+  g_assert_cmpint (ipc_test_peer_wait (peer), ==, 0);
+  ipc_test_remove_tree (root);
+}
+
 /* ── One component below ── */
 
 static void
@@ -599,7 +630,7 @@ test_entry_of_other (IpcTest *test)
 int
 main (int argc, char **argv)
 {
-  static const IpcTestRole roles[] = { { "other-user", run_other_user }, { NULL, NULL } };
+  static const IpcTestRole roles[] = { { "other-user", run_other_user }, { "masked", run_masked }, { NULL, NULL } };
 
   ipc_test_init (&argc, &argv, roles);
   ipc_test_add ("/core/safe-path/good", test_good);
@@ -608,6 +639,7 @@ main (int argc, char **argv)
   ipc_test_add ("/core/safe-path/long-component", test_long_component);
   ipc_test_add ("/core/safe-path/long-path", test_long_path);
   ipc_test_add ("/core/safe-path/create", test_create);
+  ipc_test_add ("/core/safe-path/create-masked", test_create_masked);
   ipc_test_add ("/core/safe-path/create-only-last", test_create_only_last);
   ipc_test_add ("/core/safe-path/symlink/last", test_symlink_last);
   ipc_test_add ("/core/safe-path/symlink/dangling", test_symlink_dangling);
