@@ -45,7 +45,7 @@ struct _IpcClient
   GMainContext *context;        /* (owned) */
   unsigned generation;
   char *address;                /* (owned) */
-  IpcScope *scope;              /* (owned) */
+  IpcScope *scope;              /* (nullable) (owned) */
   IpcConnectionLimits limits;
   guint server_uid;
   gboolean wait_for_server;

@@ -10,6 +10,7 @@
 
 #include "base/ipc-scope-private.h"
 #include "core/ipc-fork.h"
+#include "core/ipc-name.h"
 #include "ipc-enums.h"
 
 /**
@@ -138,7 +139,8 @@ ipc_client_constructed (GObject *object)
   IpcClient *self = IPC_CLIENT (object);
 
   G_OBJECT_CLASS (ipc_client_parent_class)->constructed (object);
-  if (self->scope == NULL)
+  /* Choosing the default one makes its directory, which only names are in need of. */
+  if (self->scope == NULL && ipc_name_check (self->address, NULL))
     self->scope = g_object_ref (ipc_scope_get_default ());
 }
 
@@ -254,7 +256,8 @@ install_properties (GObjectClass *object_class)
   /**
    * IpcClient:scope:
    *
-   * The directory that names are in; the default one if none is given.
+   * The directory that names are in; the default one if none is given. %NULL if none is given and
+   * the address is not a name: then none is needed.
    *
    * Since: 0.1
    */
@@ -439,7 +442,7 @@ ipc_client_get_address (IpcClient *self)
  *
  * The directory that names are in.
  *
- * Returns: (transfer none): the scope
+ * Returns: (transfer none) (nullable): the scope, or %NULL if the address is not a name and none was given
  *
  * Since: 0.1
  */

@@ -25,7 +25,7 @@ struct _IpcServer
   GMainContext *context;        /* (owned) */
   unsigned generation;
   char *address;                /* (owned) */
-  IpcScope *scope;              /* (owned) */
+  IpcScope *scope;              /* (nullable) (owned) */
   IpcConnectionLimits limits;
   guint max_clients;
   guint mode;
