@@ -18,6 +18,21 @@ check_good (const char *address, const IpcSocketAddress *parsed)
   const char *path = g_str_has_prefix (address, "unix:") ? address + strlen ("unix:") : address;
   g_autofree char *joined = NULL;
 
+  if (parsed->kind == IPC_SOCKET_ADDRESS_FD)
+    {
+      g_assert_true (g_str_has_prefix (address, "fd:"));
+      g_assert_cmpint (parsed->fd, >=, 0);
+      g_assert_null (parsed->basename);
+      return;
+    }
+  if (parsed->kind == IPC_SOCKET_ADDRESS_ABSTRACT || parsed->kind == IPC_SOCKET_ADDRESS_SYSTEMD)
+    {
+      g_assert_null (parsed->directory);
+      g_assert_true (g_str_has_suffix (address, parsed->basename));
+      g_assert_cmpuint (strlen (parsed->basename), >, 0);
+      g_assert_cmpuint (strlen (parsed->basename), <=, 255);
+      return;
+    }
   g_assert_null (strchr (parsed->basename, '/'));
   g_assert_cmpstr (parsed->basename, !=, "");
   g_assert_cmpstr (parsed->basename, !=, ".");

@@ -5,7 +5,7 @@
  * GLib polls a list of descriptors. With the epoll set as one of them, a turn of
  * the loop costs a poll() that looks into the set, and an epoll_wait() that looks
  * again. If everything else in the list is in the set as well, which is the loop's own
- * wake-up and listening sockets of this library, one epoll_wait() does for both. A
+ * wake-up, and listening sockets and directory watches of this library, one epoll_wait() does for both. A
  * GPollFunc does it; with any other descriptor in the list it is plain poll().
  *
  * A GPollFunc is told neither its context nor its sources. Between prepare() and
@@ -23,7 +23,7 @@
 #include <sys/epoll.h>
 
 #define IPC_HUB_MAX_EVENTS 64
-#define IPC_HUB_MAX_SHARED 8
+#define IPC_HUB_MAX_SHARED 16
 
 /* The descriptors in an epoll set that are not of a watch. */
 typedef struct

@@ -130,7 +130,10 @@ report (Turn *self, GPollFD *fds, guint n)
       if (ready == NULL)
         continue;
       n_ready += ready->revents == 0;
-      ready->revents = G_IO_IN;
+      ready->revents |= G_IO_IN;
+      /* (the flags of both are the same ones) */
+      if ((guint32) name == NOT_A_WATCH)
+        ready->revents |= (gushort) (self->events[i].events & (EPOLLERR | EPOLLHUP));
     }
   return n_ready;
 }

@@ -106,6 +106,8 @@ struct _IpcConnection
   gboolean is_server_side;
   char *peer_name;              /* (owned) for error messages: the address */
   GCredentials *credentials;    /* (nullable) (owned) */
+  gint peer_pidfd;              /* (mutex lock) (owned) -1 until somebody asks for it */
+  gboolean counts_for_uid;      /* the server counts it among the clients of its user */
   GMainContext *peer_context;   /* (nullable) (owned) of the server, if that is in this very process */
   GWeakRef owner;
   GObject *owner_now;           /* (nullable) (owned) while input is handled */

@@ -9,6 +9,7 @@
 #include "core/ipc-fork.h"
 #include "ipc-enums.h"
 #include "messaging/ipc-connection-private.h"
+#include "messaging/ipc-credentials-private.h"
 
 /**
  * IpcConnection:
@@ -57,6 +58,7 @@ typedef enum
   PROP_BYTES_RECEIVED,
   PROP_BYTES_SENT,
   PROP_LAST_ACTIVITY,
+  PROP_PEER_PIDFD,
 } IpcConnectionProperty;
 
 enum
@@ -69,7 +71,7 @@ enum
   N_SIGNALS
 };
 
-static GParamSpec *properties[PROP_LAST_ACTIVITY + 1];
+static GParamSpec *properties[PROP_PEER_PIDFD + 1];
 static guint signals[N_SIGNALS];
 static guint notify_signal;
 
@@ -293,6 +295,11 @@ ipc_connection_finalize (GObject *object)
       ipc_fork_unguard_fd (self->fd);
       close (self->fd);
     }
+  if (self->peer_pidfd >= 0 && self->generation == ipc_fork_generation ())
+    {
+      ipc_fork_unguard_fd (self->peer_pidfd);
+      close (self->peer_pidfd);
+    }
   ipc_request_clear (self);
   ipc_inbox_clear (&self->inbox);
   ipc_outbox_clear (&self->outbox);
@@ -356,6 +363,9 @@ ipc_connection_get_property (GObject *object, guint id, GValue *value, GParamSpe
       break;
     case PROP_LAST_ACTIVITY:
       g_value_set_int64 (value, ipc_connection_get_last_activity (self));
+      break;
+    case PROP_PEER_PIDFD:
+      g_value_set_int (value, ipc_connection_get_peer_pidfd (self));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -465,6 +475,14 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_LAST_ACTIVITY] = g_param_spec_int64 ("last-activity", NULL, NULL, 0, G_MAXINT64, 0, flags);
+  /**
+   * IpcConnection:peer-pidfd:
+   *
+   * A pidfd of the process at the other end, or -1; see [method@Ipc.Connection.get_peer_pidfd].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_PEER_PIDFD] = g_param_spec_int ("peer-pidfd", NULL, NULL, -1, G_MAXINT, -1, flags);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
@@ -547,6 +565,7 @@ ipc_connection_init (IpcConnection *self)
   self->context = g_main_context_ref_thread_default ();
   self->generation = ipc_fork_generation ();
   self->fd = -1;
+  self->peer_pidfd = -1;
   self->last_activity = g_get_real_time ();
   g_weak_ref_init (&self->owner, NULL);
   g_mutex_init (&self->lock);
@@ -589,6 +608,42 @@ ipc_connection_get_credentials (IpcConnection *self)
   g_return_val_if_fail (IPC_IS_CONNECTION (self), NULL);
 
   return self->credentials;
+}
+
+/**
+ * ipc_connection_get_peer_pidfd: (get-property peer-pidfd)
+ * @self: the connection
+ *
+ * A pidfd of the process that made the other end of the connection: it always means that very
+ * process, unlike a process id, which is given to another one later. It becomes readable when the process ends.
+ *
+ * It is asked of the kernel the first time that somebody wants it, and takes a descriptor from then on. It
+ * belongs to the connection and is closed with it; duplicate it to keep it longer.
+ *
+ * Returns: the descriptor, or -1 if the kernel has none (before Linux 6.5), the connection was closed before
+ *   anybody asked, or the process is out of descriptors
+ *
+ * Since: 0.1
+ */
+int
+ipc_connection_get_peer_pidfd (IpcConnection *self)
+{
+  int pidfd;
+
+  g_return_val_if_fail (IPC_IS_CONNECTION (self), -1);
+
+  if (self->generation != ipc_fork_generation ())
+    return -1;
+  g_mutex_lock (&self->lock);
+  if (self->peer_pidfd < 0 && self->fd >= 0)
+    {
+      self->peer_pidfd = ipc_credentials_open_pidfd (self->fd);
+      if (self->peer_pidfd >= 0)
+        ipc_fork_guard_fd (self->peer_pidfd);
+    }
+  pidfd = self->peer_pidfd;
+  g_mutex_unlock (&self->lock);
+  return pidfd;
 }
 
 /**

@@ -35,6 +35,8 @@ guint64        ipc_connection_get_id                (IpcConnection        *self)
 IPC_AVAILABLE_IN_0_1
 GCredentials  *ipc_connection_get_credentials       (IpcConnection        *self);
 IPC_AVAILABLE_IN_0_1
+int            ipc_connection_get_peer_pidfd        (IpcConnection        *self);
+IPC_AVAILABLE_IN_0_1
 gboolean       ipc_connection_get_is_open           (IpcConnection        *self);
 IPC_AVAILABLE_IN_0_1
 IpcWireFormat  ipc_connection_get_wire_format       (IpcConnection        *self);

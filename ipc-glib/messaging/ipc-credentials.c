@@ -8,6 +8,19 @@
 
 #define DEFAULT_OVERFLOW_UID 65534u
 
+/* Since Linux 6.5; older headers do not have it, and older kernels say so. */
+#ifndef SO_PEERPIDFD
+#if defined __hppa__
+#define SO_PEERPIDFD 0x404B
+#elif defined __sparc__
+#define SO_PEERPIDFD 0x0056
+#else
+#define SO_PEERPIDFD 77
+#endif
+#endif
+
+int ipc_credentials_pidfd_option = SO_PEERPIDFD;
+
 GCredentials *
 ipc_credentials_get (int socket_fd, GError **error)
 {
@@ -52,4 +65,15 @@ ipc_credentials_are_known (GCredentials *credentials)
     return FALSE;
   ucred = g_credentials_get_native (credentials, G_CREDENTIALS_TYPE_LINUX_UCRED);
   return ucred != NULL && ucred->pid != 0 && ucred->uid != (uid_t) -1 && ucred->uid != get_overflow_uid ();
+}
+
+int
+ipc_credentials_open_pidfd (int socket_fd)
+{
+  socklen_t size = sizeof (int);
+  int pidfd;
+
+  if (getsockopt (socket_fd, SOL_SOCKET, ipc_credentials_pidfd_option, &pidfd, &size) != 0 || size != sizeof pidfd)
+    return -1;
+  return pidfd;
 }

@@ -3,14 +3,12 @@
  * The life of a server: which peers it lets in, how they come and go, and how it
  * starts and stops.
  */
-#include <unistd.h>
-
 #include "base/ipc-task-private.h"
 #include "core/ipc-fork.h"
-#include "messaging/ipc-credentials-private.h"
 #include "messaging/ipc-server-private.h"
 
 #define MAX_UNOPENED 64u        /* peers that have not said what they want yet */
+#define PATIENCE_US G_USEC_PER_SEC      /* so long they are waited for while others want in */
 
 /* ---- peers ---- */
 
@@ -34,12 +32,20 @@ finish_stop_if_done (IpcServer *self)
 }
 
 static void
+tell_peer_changed (IpcServer *self)
+{
+  if (IPC_SERVER_GET_CLASS (self)->peer_changed != NULL)
+    IPC_SERVER_GET_CLASS (self)->peer_changed (self);
+}
+
+static void
 peer_opened (gpointer owner, IpcConnection *connection)
 {
   IpcServer *self = owner;
 
   if (!g_hash_table_remove (self->unopened, connection))
     return;
+  tell_peer_changed (self);
   g_mutex_lock (&self->lock);
   g_hash_table_insert (self->by_id, &connection->id, g_object_ref (connection));
   g_mutex_unlock (&self->lock);
@@ -69,6 +75,8 @@ peer_closed (gpointer owner, IpcConnection *connection, const GError *error)
     }
   else if (!g_hash_table_remove (self->unopened, connection))
     return;
+  ipc_server_count_out (self, connection);
+  tell_peer_changed (self);
   /* Somebody who just went away before saying anything is no news. */
   if (was_open || (error != NULL && connection->refusal == NULL))
     g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_CLIENT_DISCONNECTED], 0, connection, error);
@@ -100,19 +108,6 @@ static const IpcConnectionOwnerFuncs owner_funcs = {
   .dropped = ipc_server_note_dropped,
 };
 
-static gboolean
-is_authorized (IpcServer *self, IpcConnection *connection)
-{
-  IpcAuthorization verdict = IPC_AUTHORIZATION_UNDECIDED;
-
-  if (!ipc_credentials_are_known (connection->credentials))
-    return FALSE;
-  if (!g_signal_has_handler_pending (self, ipc_server_signals[IPC_SERVER_SIGNAL_AUTHORIZE_CLIENT], 0, FALSE))
-    return g_credentials_get_unix_user (connection->credentials, NULL) == geteuid ();
-  g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_AUTHORIZE_CLIENT], 0, connection, &verdict);
-  return verdict == IPC_AUTHORIZATION_GRANTED;
-}
-
 /* Those that will be clients as soon as they introduce themselves. */
 static guint
 count_admitted (IpcServer *self)
@@ -128,6 +123,56 @@ count_admitted (IpcServer *self)
   return n;
 }
 
+static gint64
+get_handshake_start (IpcConnection *connection)
+{
+  return connection->calls_due - (gint64) connection->limits.handshake_timeout * 1000;
+}
+
+/* Who has had time enough to say something, and has had it for the longest. */
+static IpcConnection *
+find_silent (IpcServer *self)
+{
+  gint64 oldest = g_get_monotonic_time () - PATIENCE_US;
+  IpcConnection *silent = NULL;
+  GHashTableIter iter;
+  gpointer peer;
+
+  g_hash_table_iter_init (&iter, self->unopened);
+  while (g_hash_table_iter_next (&iter, &peer, NULL))
+    {
+      IpcConnection *connection = peer;
+
+      if (connection->state != IPC_CONNECTION_HANDSHAKE || get_handshake_start (connection) > oldest)
+        continue;
+      oldest = get_handshake_start (connection);
+      silent = connection;
+    }
+  return silent;
+}
+
+gboolean
+ipc_server_has_room (IpcServer *self)
+{
+  return g_hash_table_size (self->unopened) < MAX_UNOPENED || find_silent (self) != NULL;
+}
+
+/* Peers that say nothing must not keep those out who do. FALSE: none has been silent for so long. */
+static gboolean
+make_room (IpcServer *self)
+{
+  IpcConnection *silent;
+
+  if (g_hash_table_size (self->unopened) < MAX_UNOPENED)
+    return TRUE;
+  silent = find_silent (self);
+  if (silent == NULL)
+    return FALSE;
+  ipc_connection_shut (silent, g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s: no HELLO within %d s, and others wait", self->address,
+                                            (int) (PATIENCE_US / G_USEC_PER_SEC)), TRUE);
+  return self->is_running && g_hash_table_size (self->unopened) < MAX_UNOPENED;
+}
+
 void
 ipc_server_take (IpcServer *self, IpcConnection *connection)
 {
@@ -135,7 +180,7 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
   g_autoptr (GError) error = NULL;
 
   /* A handler may have stopped the server, or have kept the connection: it is closed in any case. */
-  if (!is_authorized (self, connection) || !self->is_running)
+  if (!ipc_server_is_authorized (self, connection) || !self->is_running)
     {
       g_debug ("%s: a peer was not let in", self->address);
       self->clients_refused++;
@@ -144,7 +189,7 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
       ipc_connection_close (connection);
       return;
     }
-  if (g_hash_table_size (self->unopened) >= MAX_UNOPENED)
+  if (!make_room (self))
     {
       self->clients_refused++;
       ipc_connection_close (connection);
@@ -157,6 +202,10 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
       connection->refusal = g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: the limit of %u clients is reached", self->address, self->max_clients);
       g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED], 0);
     }
+  else if (!ipc_server_count_in (self, connection, &connection->refusal))
+    {
+      g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED], 0);
+    }
   ipc_connection_set_context (connection, self->context);
   ipc_connection_set_owner (connection, self, &owner_funcs);
   ipc_connection_set_ledger (connection, self->ledger);
@@ -164,6 +213,7 @@ ipc_server_take (IpcServer *self, IpcConnection *connection)
   if (!ipc_connection_start (connection, &error))
     {
       g_debug ("%s: %s", self->address, error->message);
+      ipc_server_count_out (self, connection);
       g_hash_table_remove (self->unopened, connection);
     }
 }

@@ -5,6 +5,8 @@
 #include "messaging/ipc-connection-private.h"
 #include "messaging/ipc-handler-table-private.h"
 
+#define IPC_CEILING_MAX_CLIENTS 65536u
+
 typedef enum
 {
   IPC_SERVER_SIGNAL_CLIENT_CONNECTED,
@@ -13,6 +15,7 @@ typedef enum
   IPC_SERVER_SIGNAL_AUTHORIZE_CLIENT,
   IPC_SERVER_SIGNAL_OVERLOADED,
   IPC_SERVER_SIGNAL_MESSAGE_DROPPED,
+  IPC_SERVER_SIGNAL_PATH_LOST,
   IPC_SERVER_N_SIGNALS,
 } IpcServerSignal;
 
@@ -28,12 +31,15 @@ struct _IpcServer
   IpcScope *scope;              /* (nullable) (owned) */
   IpcConnectionLimits limits;
   guint max_clients;
+  guint max_clients_per_uid;
   guint mode;
+  char *group;                  /* (nullable) (owned) */
   gboolean is_running;
   GListStore *connections;      /* (owned) those that are open */
   GMutex lock;
   GHashTable *by_id;            /* (owned) (mutex lock) guint64 → IpcConnection (owned), those that are open */
   GHashTable *unopened;         /* (owned) IpcConnection (owned) before HELLO */
+  GHashTable *uid_counts;       /* (nullable) (owned) uid → how many clients, of the users other than ours */
   IpcHandlerTable handlers;
   GTask *stopping;              /* (nullable) (owned) */
   GSource *stop_timeout;        /* (nullable) (owned) */
@@ -58,18 +64,32 @@ struct _IpcServerClass
   gboolean (*listen)   (IpcServer *self, GError **error);
   /* The address is not reachable any more; not called unless listen() succeeded. */
   void     (*unlisten) (IpcServer *self);
+  /* (nullable) A peer has introduced itself or is about to go: there may be room for another one. */
+  void     (*peer_changed) (IpcServer *self);
 };
 
 extern guint ipc_server_signals[IPC_SERVER_N_SIGNALS];
 
+/* ipc-server-access.c */
+gboolean ipc_server_is_authorized (IpcServer *self, IpcConnection *connection);
+/* Whether the application decides who is let in. */
+gboolean ipc_server_has_authority (IpcServer *self);
+/* One more client of its user, and one less; FALSE with FULL if there are too many of them. */
+gboolean ipc_server_count_in      (IpcServer *self, IpcConnection *connection, GError **error);
+void     ipc_server_count_out     (IpcServer *self, IpcConnection *connection);
+/* The group of the property; -1 if there is none. FALSE with NOT_FOUND. */
+gboolean ipc_server_find_gid      (IpcServer *self, gid_t *gid, GError **error);
+
 /* ipc-server-life.c */
 /* Judges a new peer by its credentials before a byte is read, and starts it or turns it away.
  * CONNECTION (transfer full) is set up and not started. */
-void ipc_server_take (IpcServer *self, IpcConnection *connection);
+void     ipc_server_take (IpcServer *self, IpcConnection *connection);
+/* Whether a new peer would be taken, not turned away because too many have not introduced themselves yet. */
+gboolean ipc_server_has_room (IpcServer *self);
 /* Lets nobody in any more. */
-void ipc_server_unlisten (IpcServer *self);
+void     ipc_server_unlisten (IpcServer *self);
 /* Closes all connections. */
-void ipc_server_forget_peers (IpcServer *self);
+void     ipc_server_forget_peers (IpcServer *self);
 
 /* ipc-server-overflow.c */
 /* For IpcConnectionOwnerFuncs. */

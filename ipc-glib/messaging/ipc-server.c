@@ -12,7 +12,7 @@
 #include "ipc-enums.h"
 
 #define DEFAULT_MAX_CLIENTS 256u
-#define CEILING_MAX_CLIENTS 65536u
+#define DEFAULT_MAX_CLIENTS_PER_UID 32u
 
 /**
  * IpcServer:
@@ -69,6 +69,8 @@ typedef enum
   PROP_BYTES_RECEIVED,
   PROP_BYTES_SENT,
   PROP_QUEUED_BYTES,
+  PROP_GROUP,
+  PROP_MAX_CLIENTS_PER_UID,
   N_PROPS
 } IpcServerProperty;
 
@@ -106,7 +108,9 @@ ipc_server_finalize (GObject *object)
   g_clear_pointer (&self->by_id, g_hash_table_unref);
   g_clear_pointer (&self->unopened, g_hash_table_unref);
   g_clear_object (&self->scope);
+  g_clear_pointer (&self->uid_counts, g_hash_table_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
+  g_free (self->group);
   g_free (self->address);
   g_mutex_clear (&self->lock);
 
@@ -178,6 +182,12 @@ ipc_server_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_QUEUED_BYTES:
       g_value_set_uint64 (value, ipc_server_get_counter (self, id - PROP_MESSAGES_RECEIVED));
       break;
+    case PROP_GROUP:
+      g_value_set_string (value, self->group);
+      break;
+    case PROP_MAX_CLIENTS_PER_UID:
+      g_value_set_uint (value, self->max_clients_per_uid);
+      break;
     case N_PROPS:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -222,6 +232,12 @@ ipc_server_set_property (GObject *object, guint id, const GValue *value, GParamS
       break;
     case PROP_OVERFLOW_POLICY:
       ipc_server_set_overflow_policy (self, g_value_get_enum (value));
+      break;
+    case PROP_GROUP:
+      ipc_server_set_group (self, g_value_get_string (value));
+      break;
+    case PROP_MAX_CLIENTS_PER_UID:
+      ipc_server_set_max_clients_per_uid (self, g_value_get_uint (value));
       break;
     case PROP_CONNECTIONS:
     case PROP_IS_RUNNING:
@@ -293,7 +309,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  properties[PROP_MAX_CLIENTS] = g_param_spec_uint ("max-clients", NULL, NULL, 1, CEILING_MAX_CLIENTS, DEFAULT_MAX_CLIENTS, write);
+  properties[PROP_MAX_CLIENTS] = g_param_spec_uint ("max-clients", NULL, NULL, 1, IPC_CEILING_MAX_CLIENTS, DEFAULT_MAX_CLIENTS, write);
   /**
    * IpcServer:max-message-size:
    *
@@ -355,6 +371,8 @@ install_properties (GObjectClass *object_class)
    *
    * The permissions of the file that clients reach the server by; wider ones than the
    * default 0600 only let somebody in together with [signal@Ipc.Server::authorize-client].
+   * Clients need the right to write. The directories on the way to the file have to let them through as well, which
+   * those of a scope do not.
    *
    * Since: 0.1
    */
@@ -418,6 +436,29 @@ install_properties (GObjectClass *object_class)
    * Since: 0.1
    */
   properties[PROP_QUEUED_BYTES] = g_param_spec_uint64 ("queued-bytes", NULL, NULL, 0, G_MAXUINT64, 0, read);
+  /**
+   * IpcServer:group:
+   *
+   * The group that the file is given to that clients reach the server by, for a [property@Ipc.Server:mode]
+   * of 0660; %NULL leaves it to the group of this process. This process has to be in the group, or be root:
+   * otherwise starting fails with %IPC_ERROR_PERMISSION_DENIED, and with %IPC_ERROR_NOT_FOUND if there is no such
+   * group. For the next start.
+   *
+   * Whoever is in the group only gets as far as [signal@Ipc.Server::authorize-client].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_GROUP] = g_param_spec_string ("group", NULL, NULL, NULL, write);
+  /**
+   * IpcServer:max-clients-per-uid:
+   *
+   * How many clients there may be of each user other than the own one, whom
+   * [signal@Ipc.Server::authorize-client] lets in. One more is turned away with %IPC_ERROR_FULL.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_CLIENTS_PER_UID] = g_param_spec_uint ("max-clients-per-uid", NULL, NULL, 1, IPC_CEILING_MAX_CLIENTS,
+                                                            DEFAULT_MAX_CLIENTS_PER_UID, write);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (properties), properties);
 }
 
@@ -494,7 +535,10 @@ install_signals (GType type)
    * IpcServer::overloaded:
    * @self: the server
    *
-   * A client was turned away because there are too many.
+   * A client was turned away because there are too many, or the process is out of descriptors.
+   *
+   * While there is no descriptor for one more client, those that come wait in the kernel, and are let in, in their
+   * order, as soon as descriptors are there again. That is told once each time it begins.
    *
    * Since: 0.1
    */
@@ -516,6 +560,18 @@ install_signals (GType type)
    */
   ipc_server_signals[IPC_SERVER_SIGNAL_MESSAGE_DROPPED] = g_signal_new ("message-dropped", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                                   G_TYPE_NONE, 2, IPC_TYPE_CONNECTION, IPC_TYPE_MESSAGE);
+  /**
+   * IpcServer::path-lost:
+   * @self: the server
+   *
+   * The file that clients reach the server by was removed, renamed or replaced by somebody else.
+   *
+   * Clients that are there stay. New ones cannot come; to have the file again, stop the server and start
+   * it. That is told once for each start.
+   *
+   * Since: 0.1
+   */
+  ipc_server_signals[IPC_SERVER_SIGNAL_PATH_LOST] = g_signal_new ("path-lost", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void
@@ -546,6 +602,7 @@ ipc_server_init (IpcServer *self)
     .memfd = TRUE,
   };
   self->max_clients = DEFAULT_MAX_CLIENTS;
+  self->max_clients_per_uid = DEFAULT_MAX_CLIENTS_PER_UID;
   self->mode = 0600;
   self->connections = g_list_store_new (IPC_TYPE_CONNECTION);
   self->by_id = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_object_unref);
@@ -683,7 +740,7 @@ ipc_server_set_max_clients (IpcServer *self, guint max_clients)
 {
   g_return_if_fail (IPC_IS_SERVER (self));
 
-  max_clients = CLAMP (max_clients, 1, CEILING_MAX_CLIENTS);
+  max_clients = CLAMP (max_clients, 1, IPC_CEILING_MAX_CLIENTS);
   if (self->max_clients == max_clients)
     return;
   self->max_clients = max_clients;

@@ -59,6 +59,13 @@ IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_max_clients      (IpcServer            *self,
                                                 guint                 max_clients);
 IPC_AVAILABLE_IN_0_1
+guint          ipc_server_get_max_clients_per_uid
+                                               (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_server_set_max_clients_per_uid
+                                               (IpcServer            *self,
+                                                guint                 max_clients_per_uid);
+IPC_AVAILABLE_IN_0_1
 guint          ipc_server_get_max_message_size (IpcServer            *self);
 IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_max_message_size (IpcServer            *self,
@@ -88,6 +95,11 @@ guint          ipc_server_get_mode             (IpcServer            *self);
 IPC_AVAILABLE_IN_0_1
 void           ipc_server_set_mode             (IpcServer            *self,
                                                 guint                 mode);
+IPC_AVAILABLE_IN_0_1
+const char    *ipc_server_get_group            (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_server_set_group            (IpcServer            *self,
+                                                const char           *group);
 
 IPC_AVAILABLE_IN_0_1
 IpcOverflowPolicy ipc_server_get_overflow_policy (IpcServer           *self);

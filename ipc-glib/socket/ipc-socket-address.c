@@ -11,6 +11,8 @@
 
 #define FOLDER "socket"
 #define BASENAME_MAX 200u       /* leaves room for the names of the lock and of what is temporary */
+#define ABSTRACT_MAX 107u       /* what the kernel takes */
+#define SYSTEMD_MAX 255u        /* what systemd takes */
 
 static char *
 escape (const char *text)
@@ -43,13 +45,77 @@ parse_path (const char *path, IpcSocketAddress *parsed, GError **error)
   return FALSE;
 }
 
-/* A word and a colon in front: a kind of address that this version does not have. */
+/* A name that others choose the rules of: printable ASCII without spaces, and without what REFUSED has. */
+static gboolean
+parse_foreign_name (IpcSocketAddressKind kind, const char *what, const char *name, gsize max, char refused, IpcSocketAddress *parsed,
+                    GError **error)
+{
+  g_autofree char *shown = escape (name);
+  gsize good = 0;
+
+  while (g_ascii_isgraph (name[good]) && name[good] != refused)
+    good++;
+  if (name[0] == '\0')
+    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_NAME, "%s name is empty", what);
+  else if (strlen (name) > max)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_NAME, "%s name \"%s\" has %" G_GSIZE_FORMAT " bytes, limit %" G_GSIZE_FORMAT,
+                 what, shown, strlen (name), max);
+  else if (name[good] != '\0')
+    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_NAME, "%s name \"%s\" has byte 0x%02x at %" G_GSIZE_FORMAT,
+                 what, shown, (guint8) name[good], good);
+  else
+    {
+      parsed->kind = kind;
+      parsed->directory = NULL;
+      parsed->basename = g_strdup (name);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+parse_fd (const char *number, IpcSocketAddress *parsed, GError **error)
+{
+  g_autofree char *shown = escape (number);
+  guint64 fd;
+
+  if (!g_ascii_string_to_unsigned (number, 10, 0, G_MAXINT, &fd, NULL))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "descriptor \"%s\" is not a number of 0 to %d", shown, G_MAXINT);
+      return FALSE;
+    }
+  parsed->kind = IPC_SOCKET_ADDRESS_FD;
+  parsed->directory = parsed->basename = NULL;
+  parsed->fd = (int) fd;
+  return TRUE;
+}
+
+/* A word and a colon in front: a kind of address. */
 static gboolean
 has_scheme (const char *address)
 {
   gsize n = strspn (address, "abcdefghijklmnopqrstuvwxyz");
 
   return n > 0 && address[n] == ':';
+}
+
+static gboolean
+parse_scheme (const char *address, IpcSocketAddress *parsed, GError **error)
+{
+  g_autofree char *shown = NULL;
+
+  if (g_str_has_prefix (address, "unix:"))
+    return parse_path (address + strlen ("unix:"), parsed, error);
+  if (g_str_has_prefix (address, "abstract:"))
+    return parse_foreign_name (IPC_SOCKET_ADDRESS_ABSTRACT, "abstract", address + strlen ("abstract:"), ABSTRACT_MAX, '\0', parsed, error);
+  if (g_str_has_prefix (address, "systemd:"))
+    return parse_foreign_name (IPC_SOCKET_ADDRESS_SYSTEMD, "systemd", address + strlen ("systemd:"), SYSTEMD_MAX, ':', parsed, error);
+  if (g_str_has_prefix (address, "fd:"))
+    return parse_fd (address + strlen ("fd:"), parsed, error);
+  shown = escape (address);
+  g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED,
+               "address \"%s\": supported are a name, an absolute path, unix:PATH, abstract:NAME, fd:N and systemd:NAME", shown);
+  return FALSE;
 }
 
 gboolean
@@ -61,15 +127,8 @@ ipc_socket_address_parse (const char *address, IpcSocketAddress *parsed, GError 
     address = "";
   if (address[0] == '/')
     return parse_path (address, parsed, error);
-  if (g_str_has_prefix (address, "unix:"))
-    return parse_path (address + strlen ("unix:"), parsed, error);
   if (address[0] == '@' || has_scheme (address))
-    {
-      g_autofree char *shown = escape (address);
-
-      g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "address \"%s\": supported are a name, an absolute path and unix:PATH", shown);
-      return FALSE;
-    }
+    return parse_scheme (address, parsed, error);
   if (!ipc_name_check (address, &fault))
     {
       ipc_error_set_fault (error, &fault, "socket address");
@@ -88,6 +147,20 @@ ipc_socket_address_clear (IpcSocketAddress *self)
   g_clear_pointer (&self->basename, g_free);
 }
 
+gboolean
+ipc_socket_address_is_file (const IpcSocketAddress *self)
+{
+  return self->kind == IPC_SOCKET_ADDRESS_NAME || self->kind == IPC_SOCKET_ADDRESS_PATH;
+}
+
+char *
+ipc_socket_address_get_path (const IpcSocketAddress *self, IpcScope *scope)
+{
+  if (self->kind == IPC_SOCKET_ADDRESS_NAME)
+    return g_build_filename (ipc_scope_get_directory (scope), FOLDER, self->basename, NULL);
+  return g_build_filename (self->directory, self->basename, NULL);
+}
+
 int
 ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
 {
@@ -102,7 +175,12 @@ ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope
       if (fd < 0)
         fd = open (self->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
       if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "%s/%s: no such directory", self->directory, self->basename);
+        {
+          g_autofree char *path = ipc_socket_address_get_path (self, scope);
+          g_autofree char *shown = g_strescape (path, NULL);
+
+          g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "socket %s: there is no such directory", shown);
+        }
       else if (fd < 0)
         ipc_error_set_errno (error, errno, "cannot open %s", self->directory);
       return fd;

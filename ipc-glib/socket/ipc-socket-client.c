@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "messaging/ipc-client-private.h"
+#include "socket/ipc-socket-abstract-private.h"
 #include "socket/ipc-socket-address-private.h"
 #include "socket/ipc-socket-connection-private.h"
 #include "socket/ipc-socket-path-private.h"
@@ -16,7 +17,8 @@
  *
  * A client on a Unix socket.
  *
- * Its address is one that [class@Ipc.SocketServer] has.
+ * Its address is one that [class@Ipc.SocketServer] has: a name, a path, or `abstract:NAME`. Whoever serves it, its
+ * user has to be [property@Ipc.Client:server-uid]; for a socket of the system's service manager that is root.
  *
  * ## Threads
  *
@@ -28,7 +30,8 @@
  *
  * ## Caveats
  *
- * A client that waits for a server watches the directory that the socket would be in, which has to exist.
+ * A client that waits for a server watches the directory that the socket would be in, which has to exist. There is none
+ * for an abstract name: waiting for one fails with %IPC_ERROR_UNSUPPORTED.
  *
  * Since: 0.1
  */
@@ -46,29 +49,45 @@ struct _IpcSocketClientClass
 G_DEFINE_FINAL_TYPE (IpcSocketClient, ipc_socket_client, IPC_TYPE_CLIENT)
 
 static int
-open_directory (IpcClient *client, IpcSocketAddress *address, GError **error)
+connect_to_file (IpcClient *client, const IpcSocketAddress *address, GMainContext **context, GError **error)
 {
-  if (!ipc_socket_address_parse (ipc_client_get_address (client), address, error))
+  int directory_fd = ipc_socket_address_open_directory (address, client->scope, FALSE, error);
+  g_autofree char *path = NULL;
+  int fd;
+
+  if (directory_fd < 0)
     return -1;
-  return ipc_socket_address_open_directory (address, ipc_client_get_scope (client), FALSE, error);
+  path = ipc_socket_address_get_path (address, client->scope);
+  fd = ipc_socket_path_connect (directory_fd, address->basename, path, context, error);
+  close (directory_fd);
+  return fd;
+}
+
+static int
+connect_to (IpcClient *client, GMainContext **context, GError **error)
+{
+  g_auto (IpcSocketAddress) address = { 0 };
+
+  if (!ipc_socket_address_parse (client->address, &address, error))
+    return -1;
+  if (ipc_socket_address_is_file (&address))
+    return connect_to_file (client, &address, context, error);
+  if (address.kind == IPC_SOCKET_ADDRESS_ABSTRACT)
+    return ipc_socket_abstract_connect (address.basename, context, error);
+  g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "address \"%s\" is of a socket that listens: it is for servers", client->address);
+  return -1;
 }
 
 static IpcConnection *
 ipc_socket_client_reach (IpcClient *client, GError **error)
 {
-  g_auto (IpcSocketAddress) address = { 0 };
-  int directory_fd = open_directory (client, &address, error);
   GMainContext *context = NULL;
   IpcConnection *connection;
-  int fd;
+  int fd = connect_to (client, &context, error);
 
-  if (directory_fd < 0)
-    return NULL;
-  fd = ipc_socket_path_connect (directory_fd, address.basename, &context, error);
-  close (directory_fd);
   if (fd < 0)
     return NULL;
-  connection = ipc_socket_connection_new (fd, FALSE, ipc_client_get_address (client), &client->limits, error);
+  connection = ipc_socket_connection_new (fd, FALSE, client->address, &client->limits, error);
   if (connection != NULL)
     connection->peer_context = context;
   else
@@ -80,9 +99,17 @@ static IpcDirectoryWatch *
 ipc_socket_client_watch (IpcClient *client, GMainContext *context, IpcDirectoryWatchFunc func, gpointer user_data, GError **error)
 {
   g_auto (IpcSocketAddress) address = { 0 };
-  int directory_fd = open_directory (client, &address, error);
   IpcDirectoryWatch *watch;
+  int directory_fd;
 
+  if (!ipc_socket_address_parse (client->address, &address, error))
+    return NULL;
+  if (!ipc_socket_address_is_file (&address))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "address \"%s\" is no file, whose coming could be waited for", client->address);
+      return NULL;
+    }
+  directory_fd = ipc_socket_address_open_directory (&address, client->scope, FALSE, error);
   if (directory_fd < 0)
     return NULL;
   watch = ipc_directory_watch_new (directory_fd, context, func, user_data, error);
@@ -106,7 +133,7 @@ ipc_socket_client_init (IpcSocketClient *self)
 
 /**
  * ipc_socket_client_new:
- * @address: a name or a path
+ * @address: a name, a path or `abstract:NAME`
  *
  * Makes a client on a Unix socket. It does not look at @address yet: a bad one is an error of opening it.
  *

@@ -15,19 +15,32 @@ typedef struct
 {
   int directory_fd;             /* -1 when not in use */
   int lock_fd;
-  int listen_fd;                /* -1 after ipc_socket_path_steal_fd() */
+  int listen_fd;                /* guarded (core/ipc-fork.h); -1 once somebody else owns it */
   char *basename;               /* (owned) */
+  char *shown;                  /* (owned) the whole path, printable, for messages */
   guint64 device;               /* what identifies our socket */
   guint64 inode;
 } IpcSocketPath;
 
+/* What the file is like, and who waits at it. */
+typedef struct
+{
+  guint mode;
+  gid_t gid;                    /* -1: that of the process */
+  int backlog;
+} IpcSocketPathOptions;
+
 void          ipc_socket_path_init    (IpcSocketPath *self);
-/* DIRECTORY_FD is taken over, also on failure. CONTEXT is where the server runs. */
-gboolean      ipc_socket_path_listen  (IpcSocketPath *self, int directory_fd, const char *basename, guint mode, int backlog,
-                                       GMainContext *context, GError **error);
+/* DIRECTORY_FD is taken over, also on failure. PATH is for messages. */
+gboolean      ipc_socket_path_listen  (IpcSocketPath *self, int directory_fd, const char *basename, const char *path,
+                                       const IpcSocketPathOptions *options, GError **error);
+/* Whether our socket is still what is found there. */
+gboolean      ipc_socket_path_is_ours (const IpcSocketPath *self);
 /* Unlinks the path if our socket is still there, and gives up the lock. */
 void          ipc_socket_path_clear   (IpcSocketPath *self);
 
 /* Connects to the socket in the directory, without blocking: a descriptor, or -1 with NO_SERVER, WRONG_TYPE or
- * G_IO_ERROR_BUSY (its queue is full). *CONTEXT is where the server runs, if that is in this process. */
-int           ipc_socket_path_connect (int directory_fd, const char *basename, GMainContext **context, GError **error);
+ * G_IO_ERROR_BUSY (its queue is full). *CONTEXT is where the server runs, if that is in this process. PATH is for
+ * messages. */
+int           ipc_socket_path_connect (int directory_fd, const char *basename, const char *path, GMainContext **context,
+                                       GError **error);

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A server on a Unix socket: a GSocketService accepts, the rest is messaging's.
+ * A server on a Unix socket: where it listens. Accepting is the acceptor's business, the rest is messaging's.
  */
 #include "ipc-socket-server.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <sys/stat.h>
 
+#include "base/ipc-directory-watch-private.h"
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
 #include "core/ipc-fork.h"
 #include "messaging/ipc-server-private.h"
-#include "socket/ipc-socket-address-private.h"
+#include "socket/ipc-socket-abstract-private.h"
+#include "socket/ipc-socket-acceptor-private.h"
+#include "socket/ipc-socket-activation-private.h"
 #include "socket/ipc-socket-connection-private.h"
+#include "socket/ipc-socket-local-private.h"
 #include "socket/ipc-socket-path-private.h"
 
 #define BACKLOG 4096
+#define DEFAULT_MODE 0600u
 
 /**
  * IpcSocketServer:
@@ -24,7 +28,7 @@
  *
  * Its address is a name (`[A-Za-z0-9._-]`, 1 to 64 of them, not starting with `.` or `-`) in
  * [property@Ipc.Server:scope], an absolute path, or `unix:` and an absolute path. Paths may be
- * longer than the 107 bytes that the kernel takes.
+ * longer than the 107 bytes that the kernel takes. Others are `abstract:NAME`, `fd:N` and `systemd:NAME`, see below.
  *
  * The path is owned by the lock on a file `.NAME.lock` beside it, for as long as
  * the server runs. A second server gets %IPC_ERROR_ADDRESS_IN_USE. What a killed server
@@ -32,6 +36,24 @@
  *
  * Any program can talk to it: clients of this library in the binary dialect, and
  * others in JSON (`nc -U`, ten lines of Python); the first byte tells.
+ *
+ * ## Sockets that the process was given
+ *
+ * With `systemd:NAME` the server listens at a socket that the service manager made and passed on, as
+ * `sd_listen_fds(3)` says, found by its `FileDescriptorName=`; with `fd:N` at descriptor number N. It has to be a Unix
+ * stream socket that listens. The descriptor stays open, so that the server can be started again, and is not
+ * inherited by programs that this one runs.
+ *
+ * Its path, mode and owner are those of whoever made it: they are never changed, locked or removed.
+ * So is its identity: clients see the user that called listen(2), which for a socket of the system's service
+ * manager is root, whatever `User=` says. They have to expect that in [property@Ipc.Client:server-uid].
+ *
+ * ## Abstract names
+ *
+ * `abstract:NAME` is a name without a file, 1 to 107 printable bytes without spaces. It has no permissions:
+ * everybody in the network namespace can connect, and everybody can take the name while nobody has it. So starting
+ * fails with %IPC_ERROR_PERMISSION_DENIED unless a handler of [signal@Ipc.Server::authorize-client] is
+ * connected, which shows that the application has thought of it.
  *
  * ## Threads
  *
@@ -48,6 +70,9 @@
  * The directory of a path must be such that nobody but this user and root can replace
  * what is in it, and no part of the path may be a symbolic link.
  *
+ * If somebody removes or replaces the file, [signal@Ipc.Server::path-lost] tells, as long as the
+ * user may have one more directory watch. A directory further up that is moved away is not noticed.
+ *
  * Since: 0.1
  */
 
@@ -55,10 +80,10 @@ struct _IpcSocketServer
 {
   IpcServer parent_instance;
 
-  IpcSocketPath path;
-  int listen_fd;                /* -1 while it does not run; owned by the service's socket */
-  GMainContext *shared_with;    /* (nullable) (owned) whose hub waits for listen_fd */
-  GSocketService *service;      /* (nullable) (owned) while it runs */
+  IpcSocketPath path;           /* in use if the address is a file */
+  IpcDirectoryWatch *watch;     /* (nullable) (owned) of the directory of the file */
+  GStrv local_keys;             /* (nullable) (owned) what the process knows the socket by, while it runs */
+  IpcSocketAcceptor *acceptor;  /* (nullable) (owned) while it runs */
 };
 
 struct _IpcSocketServerClass
@@ -68,46 +93,162 @@ struct _IpcSocketServerClass
 
 G_DEFINE_FINAL_TYPE (IpcSocketServer, ipc_socket_server, IPC_TYPE_SERVER)
 
-static gboolean
-incoming (GSocketService *service, GSocketConnection *stream, GObject *source, gpointer user_data)
-{
-  IpcServer *self = user_data;
-  g_autoptr (GError) error = NULL;
-  IpcConnection *connection;
-  int fd;
+/* ---- clients ---- */
 
-  /* The GSocketConnection closes its own descriptor; a connection of ours is leaner without it. */
-  fd = fcntl (g_socket_get_fd (g_socket_connection_get_socket (stream)), F_DUPFD_CLOEXEC, 0);
-  if (fd < 0)
-    {
-      g_debug ("%s: a client was lost: %s", ipc_server_get_address (self), g_strerror (errno));
-      return TRUE;
-    }
-  connection = ipc_socket_connection_new (fd, TRUE, ipc_server_get_address (self), &self->limits, &error);
+static gboolean
+has_room (gpointer user_data)
+{
+  return ipc_server_has_room (user_data);
+}
+
+static void
+take_client (int fd, gpointer user_data)
+{
+  g_autoptr (IpcServer) self = g_object_ref (user_data);
+  g_autoptr (GError) error = NULL;
+  IpcConnection *connection = ipc_socket_connection_new (fd, TRUE, self->address, &self->limits, &error);
+
   if (connection != NULL)
     ipc_server_take (self, connection);
   else
-    g_debug ("%s: a client was lost: %s", ipc_server_get_address (self), error->message);
-  return TRUE;
+    g_debug ("%s: a client was lost: %s", self->address, error->message);
+}
+
+static void
+tell_overloaded (gpointer user_data)
+{
+  g_autoptr (IpcServer) self = g_object_ref (user_data);
+
+  g_debug ("%s: no descriptor is left for another client", self->address);
+  g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_OVERLOADED], 0);
+}
+
+static const IpcSocketAcceptorFuncs acceptor_funcs = { has_room, take_client, tell_overloaded };
+
+static void
+ipc_socket_server_peer_changed (IpcServer *server)
+{
+  IpcSocketServer *self = IPC_SOCKET_SERVER (server);
+
+  if (self->acceptor != NULL)
+    ipc_socket_acceptor_retry (self->acceptor);
+}
+
+/* ---- the path ---- */
+
+static void
+stop_watching (IpcSocketServer *self)
+{
+  if (self->watch == NULL)
+    return;
+  ipc_hub_unshare_fd (IPC_SERVER (self)->context, ipc_directory_watch_get_fd (self->watch));
+  g_clear_pointer (&self->watch, ipc_directory_watch_free);
+}
+
+static void
+directory_changed (const char *name, gboolean gone, gpointer user_data)
+{
+  g_autoptr (IpcSocketServer) self = g_object_ref (user_data);
+
+  if (!gone && ((name != NULL && !g_str_equal (name, self->path.basename)) || ipc_socket_path_is_ours (&self->path)))
+    return;
+  stop_watching (self);
+  g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_PATH_LOST], 0);
 }
 
 static gboolean
-start_service (IpcSocketServer *self, GError **error)
+listen_at_file (IpcSocketServer *self, const IpcSocketAddress *address, GError **error)
 {
-  g_autoptr (GSocket) socket = g_socket_new_from_fd (self->path.listen_fd, error);
+  IpcServer *server = IPC_SERVER (self);
+  IpcSocketPathOptions options = { server->mode, (gid_t) -1, BACKLOG };
+  g_autofree char *path = ipc_socket_address_get_path (address, server->scope);
+  g_autoptr (GError) reason = NULL;
+  int directory_fd;
 
-  if (socket == NULL)
+  if (!ipc_server_find_gid (server, &options.gid, error))
     return FALSE;
-  /* The GSocket owns the descriptor from here on; it stays guarded until it is closed. */
-  self->listen_fd = self->path.listen_fd;
-  self->path.listen_fd = -1;
-  g_socket_set_listen_backlog (socket, BACKLOG);
-  self->service = g_socket_service_new ();
-  g_signal_connect_object (self->service, "incoming", G_CALLBACK (incoming), self, 0);
-  if (!g_socket_listener_add_socket (G_SOCKET_LISTENER (self->service), socket, NULL, error))
+  directory_fd = ipc_socket_address_open_directory (address, server->scope, TRUE, error);
+  if (directory_fd < 0 || !ipc_socket_path_listen (&self->path, directory_fd, address->basename, path, &options, error))
     return FALSE;
-  self->shared_with = g_main_context_ref_thread_default ();     /* the one that the service accepts in */
-  ipc_hub_share_fd (self->shared_with, self->listen_fd);
+  self->watch = ipc_directory_watch_new (self->path.directory_fd, server->context, directory_changed, self, &reason);
+  if (self->watch != NULL)
+    ipc_hub_share_fd (server->context, ipc_directory_watch_get_fd (self->watch));
+  else
+    g_debug ("%s is not watched: %s", path, reason->message);
+  return TRUE;
+}
+
+/* ---- listening ---- */
+
+static gboolean
+check_address (IpcServer *self, const IpcSocketAddress *address, GError **error)
+{
+  if (ipc_socket_address_is_file (address))
+    return TRUE;
+  if (self->group != NULL || self->mode != DEFAULT_MODE)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "server \"%s\": there is no file of ours to have a mode or a group",
+                   self->address);
+      return FALSE;
+    }
+  if (address->kind == IPC_SOCKET_ADDRESS_ABSTRACT && !ipc_server_has_authority (self))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED,
+                   "server \"%s\": everybody can connect to an abstract socket; connect a handler to authorize-client first", self->address);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* A descriptor, to which nothing else belongs then. */
+static int
+open_socket (IpcSocketServer *self, const IpcSocketAddress *address, GError **error)
+{
+  int fd;
+
+  if (ipc_socket_address_is_file (address))
+    {
+      if (!listen_at_file (self, address, error))
+        return -1;
+      fd = self->path.listen_fd;
+      self->path.listen_fd = -1;
+      return fd;
+    }
+  if (address->kind == IPC_SOCKET_ADDRESS_ABSTRACT)
+    fd = ipc_socket_abstract_listen (address->basename, BACKLOG, error);
+  else
+    fd = ipc_socket_activation_open (address, error);
+  if (fd >= 0)
+    ipc_fork_guard_fd (fd);
+  return fd;
+}
+
+/* What clients reach it by, and the socket itself, which may have been given to two of us. */
+static gboolean
+register_socket (IpcSocketServer *self, int fd, GError **error)
+{
+  IpcServer *server = IPC_SERVER (self);
+  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *reached = NULL;
+  struct stat status;
+
+  if (fstat (fd, &status) == 0)
+    {
+      g_autofree char *own = ipc_socket_local_key_of_file (status.st_dev, status.st_ino);
+
+      if (!ipc_socket_local_add (own, server->context))
+        {
+          g_set_error (error, IPC_ERROR, IPC_ERROR_ADDRESS_IN_USE, "server \"%s\": another server of this process has the socket", server->address);
+          return FALSE;
+        }
+      g_ptr_array_add (keys, g_steal_pointer (&own));
+    }
+  reached = self->path.inode != 0 ? ipc_socket_local_key_of_file (self->path.device, self->path.inode)
+                                  : ipc_socket_local_key_of_socket (fd);
+  if (reached != NULL && ipc_socket_local_add (reached, server->context))
+    g_ptr_array_add (keys, g_steal_pointer (&reached));
+  g_ptr_array_add (keys, NULL);
+  self->local_keys = (GStrv) g_ptr_array_steal (keys, NULL);
   return TRUE;
 }
 
@@ -116,18 +257,11 @@ ipc_socket_server_unlisten (IpcServer *server)
 {
   IpcSocketServer *self = IPC_SOCKET_SERVER (server);
 
-  if (self->shared_with != NULL)
-    ipc_hub_unshare_fd (self->shared_with, self->listen_fd);
-  g_clear_pointer (&self->shared_with, g_main_context_unref);
-  if (self->listen_fd >= 0)
-    ipc_fork_unguard_fd (self->listen_fd);
-  self->listen_fd = -1;
-  if (self->service != NULL)
-    {
-      g_socket_service_stop (self->service);
-      g_socket_listener_close (G_SOCKET_LISTENER (self->service));
-    }
-  g_clear_object (&self->service);
+  for (guint i = 0; self->local_keys != NULL && self->local_keys[i] != NULL; i++)
+    ipc_socket_local_remove (self->local_keys[i]);
+  g_clear_pointer (&self->local_keys, g_strfreev);
+  stop_watching (self);
+  g_clear_pointer (&self->acceptor, ipc_socket_acceptor_free);
   ipc_socket_path_clear (&self->path);
 }
 
@@ -136,16 +270,15 @@ ipc_socket_server_listen (IpcServer *server, GError **error)
 {
   IpcSocketServer *self = IPC_SOCKET_SERVER (server);
   g_auto (IpcSocketAddress) address = { 0 };
-  int directory_fd;
+  int fd;
 
-  if (!ipc_socket_address_parse (ipc_server_get_address (server), &address, error))
+  if (!ipc_socket_address_parse (server->address, &address, error) || !check_address (server, &address, error))
     return FALSE;
-  directory_fd = ipc_socket_address_open_directory (&address, ipc_server_get_scope (server), TRUE, error);
-  if (directory_fd < 0 ||
-      !ipc_socket_path_listen (&self->path, directory_fd, address.basename, ipc_server_get_mode (server), BACKLOG,
-                               server->context, error))
+  fd = open_socket (self, &address, error);
+  if (fd < 0)
     return FALSE;
-  if (start_service (self, error))
+  self->acceptor = ipc_socket_acceptor_new (fd, server->context, &acceptor_funcs, self);
+  if (register_socket (self, fd, error))
     return TRUE;
   ipc_socket_server_unlisten (server);
   return FALSE;
@@ -158,18 +291,18 @@ ipc_socket_server_class_init (IpcSocketServerClass *klass)
 
   server_class->listen = ipc_socket_server_listen;
   server_class->unlisten = ipc_socket_server_unlisten;
+  server_class->peer_changed = ipc_socket_server_peer_changed;
 }
 
 static void
 ipc_socket_server_init (IpcSocketServer *self)
 {
   ipc_socket_path_init (&self->path);
-  self->listen_fd = -1;
 }
 
 /**
  * ipc_socket_server_new:
- * @address: a name or a path
+ * @address: a name, a path, `abstract:NAME`, `fd:N` or `systemd:NAME`
  *
  * Makes a server on a Unix socket. It does not look at @address yet: a bad one is an error of [method@Ipc.Server.start].
  *

@@ -52,6 +52,41 @@ test_good (IpcTest *test)
     }
 }
 
+static const struct
+{
+  const char *address;
+  IpcSocketAddressKind kind;
+  const char *name; /* (nullable) */
+  int fd;
+} good_others[] = {
+  { "abstract:x", IPC_SOCKET_ADDRESS_ABSTRACT, "x", 0 },
+  { "abstract:/tmp/.X11-unix/X0", IPC_SOCKET_ADDRESS_ABSTRACT, "/tmp/.X11-unix/X0", 0 },
+  { "abstract:a:b@c", IPC_SOCKET_ADDRESS_ABSTRACT, "a:b@c", 0 },
+  { "systemd:x", IPC_SOCKET_ADDRESS_SYSTEMD, "x", 0 },
+  { "systemd:app@1.socket", IPC_SOCKET_ADDRESS_SYSTEMD, "app@1.socket", 0 },
+  { "fd:3", IPC_SOCKET_ADDRESS_FD, NULL, 3 },
+  { "fd:0", IPC_SOCKET_ADDRESS_FD, NULL, 0 },
+  { "fd:2147483647", IPC_SOCKET_ADDRESS_FD, NULL, G_MAXINT },
+};
+
+static void
+test_good_others (IpcTest *test)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (good_others); i++)
+    {
+      g_auto (IpcSocketAddress) parsed = { 0 };
+      g_autoptr (GError) error = NULL;
+
+      ipc_socket_address_parse (good_others[i].address, &parsed, &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (parsed.kind, ==, good_others[i].kind);
+      g_assert_cmpstr (parsed.basename, ==, good_others[i].name);
+      g_assert_cmpint (parsed.fd, ==, good_others[i].fd);
+      g_assert_null (parsed.directory);
+      g_assert_false (ipc_socket_address_is_file (&parsed));
+    }
+}
+
 static void
 test_longest_basename (IpcTest *test)
 {
@@ -97,11 +132,23 @@ static const BadAddress bad[] = {
   { "@abstract", IPC_ERROR_UNSUPPORTED, "\"@abstract\"" },
   { "@", IPC_ERROR_UNSUPPORTED, "\"@\"" },
   { "@line\nbreak", IPC_ERROR_UNSUPPORTED, "\"@line\\x0abreak\"" },
-  { "abstract:x", IPC_ERROR_UNSUPPORTED, "\"abstract:x\"" },
-  { "tcp://localhost:1", IPC_ERROR_UNSUPPORTED, "supported are a name, an absolute path and unix:PATH" },
+  { "abstract:", IPC_ERROR_INVALID_NAME, "abstract name is empty" },
+  { "abstract:two words", IPC_ERROR_INVALID_NAME, "abstract name \"two words\" has byte 0x20 at 3" },
+  { "abstract:\xff", IPC_ERROR_INVALID_NAME, "abstract name \"\\xff\" has byte 0xff at 0" },
+  { "tcp://localhost:1", IPC_ERROR_UNSUPPORTED,
+    "supported are a name, an absolute path, unix:PATH, abstract:NAME, fd:N and systemd:NAME" },
   { "tls://localhost:1", IPC_ERROR_UNSUPPORTED, "\"tls://localhost:1\"" },
-  { "fd:3", IPC_ERROR_UNSUPPORTED, "\"fd:3\"" },
-  { "systemd:x", IPC_ERROR_UNSUPPORTED, "\"systemd:x\"" },
+  { "fd:", IPC_ERROR_INVALID_ARGUMENT, "descriptor \"\" is not a number" },
+  { "fd:-1", IPC_ERROR_INVALID_ARGUMENT, "descriptor \"-1\" is not a number of 0 to 2147483647" },
+  { "fd:+1", IPC_ERROR_INVALID_ARGUMENT, "\"+1\"" },
+  { "fd: 1", IPC_ERROR_INVALID_ARGUMENT, "\" 1\"" },
+  { "fd:1x", IPC_ERROR_INVALID_ARGUMENT, "\"1x\"" },
+  { "fd:0x3", IPC_ERROR_INVALID_ARGUMENT, "\"0x3\"" },
+  { "fd:2147483648", IPC_ERROR_INVALID_ARGUMENT, "\"2147483648\"" },
+  { "fd:18446744073709551619", IPC_ERROR_INVALID_ARGUMENT, "\"18446744073709551619\"" },
+  { "systemd:", IPC_ERROR_INVALID_NAME, "systemd name is empty" },
+  { "systemd:a:b", IPC_ERROR_INVALID_NAME, "systemd name \"a:b\" has byte 0x3a at 1" },
+  { "systemd:a\nb", IPC_ERROR_INVALID_NAME, "systemd name \"a\\x0ab\" has byte 0x0a at 1" },
   { "pipe:x", IPC_ERROR_UNSUPPORTED, "\"pipe:x\"" },
   { "nosuch:\xff", IPC_ERROR_UNSUPPORTED, "\"nosuch:\\xff\"" },
   { "unix:", IPC_ERROR_INVALID_ARGUMENT, "\"\" is not absolute" },
@@ -134,7 +181,7 @@ assert_bad (const BadAddress *one, const GError *error)
 static void
 check_parse (const BadAddress *one)
 {
-  const IpcSocketAddress before = { (IpcSocketAddressKind) 77, (char *) "d", (char *) "b" };
+  const IpcSocketAddress before = { (IpcSocketAddressKind) 77, (char *) "d", (char *) "b", 5 };
   IpcSocketAddress parsed = before;
   g_autoptr (GError) error = NULL;
 
@@ -197,6 +244,10 @@ test_bad_long (IpcTest *test)
   g_autofree char *fill = g_strnfill (10000, 'x');
   g_autofree char *path = g_strconcat ("/tmp/", fill, NULL);
   g_autofree char *scheme = g_strconcat ("tcp:", fill, NULL);
+  g_autofree char *name_108 = g_strnfill (108, 'n');
+  g_autofree char *name_256 = g_strnfill (256, 'n');
+  g_autofree char *abstract = g_strconcat ("abstract:", name_108, NULL);
+  g_autofree char *systemd = g_strconcat ("systemd:", name_256, NULL);
   g_autofree char *basename = g_strnfill (BASENAME_MAX + 1, 'b');
   g_autofree char *one_more = g_strconcat ("/tmp/", basename, NULL);
 
@@ -204,6 +255,8 @@ test_bad_long (IpcTest *test)
   check_bad (&(BadAddress) { fill, IPC_ERROR_INVALID_NAME, "has 255 bytes, limit 64" });
   check_bad (&(BadAddress) { path, IPC_ERROR_INVALID_ARGUMENT, "10000 bytes exceeds the limit of 200" });
   check_bad (&(BadAddress) { scheme, IPC_ERROR_UNSUPPORTED, "..." });
+  check_bad (&(BadAddress) { abstract, IPC_ERROR_INVALID_NAME, "has 108 bytes, limit 107" });
+  check_bad (&(BadAddress) { systemd, IPC_ERROR_INVALID_NAME, "has 256 bytes, limit 255" });
   check_bad (&(BadAddress) { one_more, IPC_ERROR_INVALID_ARGUMENT, "201 bytes exceeds the limit of 200" });
 }
 
@@ -233,6 +286,7 @@ main (int argc, char **argv)
 {
   ipc_test_init (&argc, &argv, NULL);
   ipc_test_add ("/socket/address/good", test_good);
+  ipc_test_add ("/socket/address/good-others", test_good_others);
   ipc_test_add ("/socket/address/longest-basename", test_longest_basename);
   ipc_test_add ("/socket/address/bad", test_bad);
   ipc_test_add ("/socket/address/bad-long", test_bad_long);

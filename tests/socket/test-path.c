@@ -687,7 +687,308 @@ test_stop_after_rename (IpcTest *test)
   assert_missing (path);
 }
 
+/* ── Whole paths in messages ── */
+
+static void
+test_messages (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  g_autofree char *lock = ipc_test_path (test, LOCK_NAME);
+  g_autofree char *owned = g_strconcat (path, " is owned by process", NULL);
+  g_autofree char *missing = g_strconcat ("socket ", path, ": there is none", NULL);
+  g_autofree char *gone = g_strconcat ("socket ", path, ": nobody listens", NULL);
+  g_autofree char *odd = ipc_test_path (test, "tab\t");
+  g_autoptr (GError) error = client_fail_open_at (path);
+
+  assert_ipc_error (error, IPC_ERROR_NO_SERVER, missing);
+  raw_leave_stale (path);
+  g_clear_error (&error);
+  error = client_fail_open_at (path);
+  assert_ipc_error (error, IPC_ERROR_NO_SERVER, gone);
+  {
+    g_autoptr (Service) service = service_start_at (path);
+
+    expect_start_fails (path, IPC_ERROR_ADDRESS_IN_USE, owned);
+  }
+  g_clear_error (&error);
+  error = client_fail_open_at (odd);
+  assert_ipc_error (error, IPC_ERROR_NO_SERVER, "/tab\\x09: there is none");
+  g_assert_no_errno (unlink (lock));
+  make_fifo (path);
+  expect_start_fails (path, IPC_ERROR_WRONG_TYPE, path);
+}
+
+static void
+test_message_of_name (IpcTest *test)
+{
+  g_autofree char *directory = ipc_test_path (test, "scope");
+  g_autoptr (IpcScope) scope = ipc_scope_new_for_directory (directory, NULL);
+  g_autofree char *path = g_build_filename (directory, "socket", "name", NULL);
+  g_autoptr (IpcServer) server = g_object_new (IPC_TYPE_SOCKET_SERVER, "address", "name", "scope", scope, NULL);
+  g_autoptr (IpcServer) second = g_object_new (IPC_TYPE_SOCKET_SERVER, "address", "name", "scope", scope, NULL);
+  g_autoptr (IpcClient) client = g_object_new (IPC_TYPE_SOCKET_CLIENT, "address", "name", "scope", scope, NULL);
+  g_autoptr (GError) error = client_fail_open (client);
+
+  assert_ipc_error (error, IPC_ERROR_NO_SERVER, path);
+  g_assert_true (ipc_server_start (server, NULL));
+  g_clear_error (&error);
+  g_assert_false (ipc_server_start (second, &error));
+  assert_ipc_error (error, IPC_ERROR_ADDRESS_IN_USE, path);
+}
+
+/* ── The default scope ── */
+
+/* Where there can be none, and nobody needs one. */
+static int
+play_homeless (char **arguments)
+{
+  g_autoptr (Service) service = NULL;
+  g_autoptr (IpcClient) client = NULL;
+
+  g_setenv ("IPC_GLIB_DIR", arguments[0], TRUE);
+  service = service_start_at (arguments[1]);
+  client = client_open (arguments[1]);
+  client_check (client);
+  g_assert_null (ipc_server_get_scope (service->server));
+  g_assert_null (ipc_client_get_scope (client));
+  ipc_test_tell ("served");
+  g_free (ipc_test_hear ());
+  return 0;
+}
+
+static void
+test_no_scope (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  g_autofree char *scope = ipc_test_path (test, "scope");
+  g_autoptr (IpcTestPeer) peer = ipc_test_peer_spawn ("homeless", (const char *[]) { scope, path, NULL });
+
+  ipc_test_peer_expect (peer, "served");
+  assert_missing (scope);
+}
+
+/* ── The path is lost ── */
+
+static void
+count_lost (IpcServer *server, guint *n)
+{
+  (*n)++;
+}
+
+static void
+replace_by_rename (const char *path)
+{
+  g_autofree char *other = g_strconcat (path, "-other", NULL);
+
+  make_regular (other);
+  g_assert_no_errno (rename (other, path));
+}
+
+static void
+rename_away (const char *path)
+{
+  g_autofree char *other = g_strconcat (path, "-other", NULL);
+
+  g_assert_no_errno (rename (path, other));
+}
+
+static void
+remove_path (const char *path)
+{
+  g_assert_no_errno (unlink (path));
+}
+
+static void
+replace_at_once (const char *path)
+{
+  g_assert_no_errno (unlink (path));
+  raw_leave_stale (path);
+}
+
+static void
+remove_with_directory (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+
+  ipc_test_remove_tree (directory);
+  g_assert_no_errno (mkdir (directory, 0700));
+}
+
+static void
+rename_directory (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  g_autofree char *other = g_strconcat (directory, "-other", NULL);
+
+  g_assert_no_errno (rename (directory, other));
+  g_assert_no_errno (mkdir (directory, 0700));
+}
+
+static void (*const losses[]) (const char *) = {
+  remove_path, rename_away, replace_by_rename, replace_at_once, remove_with_directory, rename_directory
+};
+
+static void
+test_lost (IpcTest *test)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (losses); i++)
+    {
+      g_autofree char *name = g_strdup_printf ("directory-%u", i);
+      g_autofree char *directory = ipc_test_path (test, name);
+      g_autofree char *path = g_build_filename (directory, SOCKET_NAME, NULL);
+      g_autofree char *beside = g_build_filename (directory, "beside", NULL);
+      g_autoptr (Service) service = NULL;
+      g_autoptr (IpcClient) bystander = NULL;
+      g_autoptr (GError) error = NULL;
+      guint n_lost = 0;
+
+      g_assert_no_errno (mkdir (directory, 0700));
+      service = service_start_at (path);
+      bystander = client_open (path);
+      g_signal_connect (service->server, "path-lost", G_CALLBACK (count_lost), &n_lost);
+      /* what happens beside it is not its business */
+      make_regular (beside);
+      g_assert_no_errno (unlink (beside));
+      client_check (bystander);
+      ipc_test_settle ();
+      g_assert_cmpuint (n_lost, ==, 0);
+
+      losses[i] (path);
+      ipc_test_wait_for (n_lost == 1);
+      client_check (bystander);
+      g_assert_true (ipc_server_get_is_running (service->server));
+      ipc_test_remove_tree (path);
+      ipc_test_settle ();
+      g_assert_cmpuint (n_lost, ==, 1);
+
+      ipc_server_stop (service->server);
+      ipc_server_start (service->server, &error);
+      g_assert_no_error (error);
+      check_service (service);
+      remove_path (path);
+      ipc_test_wait_for (n_lost == 2);
+    }
+}
+
+static void
+restart (IpcServer *server, guint *n)
+{
+  g_autoptr (GError) error = NULL;
+
+  (*n)++;
+  ipc_server_stop (server);
+  ipc_server_start (server, &error);
+  g_assert_no_error (error);
+}
+
+static void
+drop (IpcServer *server, IpcServer **held)
+{
+  g_clear_object (held);
+}
+
+/* From within the signal: started again at once, or dropped. */
+static void
+test_lost_and_restarted (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  IpcServer *server = IPC_SERVER (ipc_socket_server_new (path));
+  guint n_lost = 0;
+  gulong handler;
+
+  g_assert_true (ipc_server_start (server, NULL));
+  handler = g_signal_connect (server, "path-lost", G_CALLBACK (restart), &n_lost);
+  for (guint i = 1; i <= 5; i++)
+    {
+      g_autoptr (Raw) raw = NULL;
+
+      remove_path (path);
+      ipc_test_wait_for (n_lost == i);
+      raw = raw_connect (path);
+    }
+  g_signal_handler_disconnect (server, handler);
+  g_signal_connect (server, "path-lost", G_CALLBACK (drop), &server);
+  remove_path (path);
+  ipc_test_wait_for (server == NULL);
+  assert_contents (test->directory, LOCK_NAME);
+}
+
+static void
+test_not_lost_by_stop (IpcTest *test)
+{
+  g_autoptr (Service) service = service_start (test);
+  guint n_lost = 0;
+
+  g_signal_connect (service->server, "path-lost", G_CALLBACK (count_lost), &n_lost);
+  for (guint i = 0; i < 3; i++)
+    {
+      ipc_server_stop (service->server);
+      ipc_test_settle ();
+      g_assert_true (ipc_server_start (service->server, NULL));
+      ipc_test_settle ();
+    }
+  g_assert_cmpuint (n_lost, ==, 0);
+}
+
+/* ── What is left of a start ── */
+
+static void
+leave_temporary (IpcTest *test, const char *name)
+{
+  g_autofree char *path = ipc_test_path (test, name);
+
+  raw_leave_stale (path);
+}
+
+static void
+test_sweep (IpcTest *test)
+{
+  const char *kept[] = { ".s.tmp.0123abc", ".s.tmp.0123abcde", ".s.tmp.0123abcg", ".t.tmp.0123abcd", ".s.tmp.x.tmp.0123abcd" };
+  g_autofree char *regular = ipc_test_path (test, ".s.tmp.00000001");
+  g_autofree char *live = ipc_test_path (test, ".s.tmp.00000002");
+  int live_fd = raw_listen (live);
+  g_autoptr (Raw) probe = NULL;
+  g_autofree char *contents = NULL;
+
+  leave_temporary (test, ".s.tmp.0123abcd");
+  leave_temporary (test, ".s.tmp.ffffffff");
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    leave_temporary (test, kept[i]);
+  make_regular (regular);
+  {
+    g_autoptr (Service) service = service_start (test);
+
+    check_service (service);
+  }
+  contents = list_directory (test->directory);
+  g_assert_cmpstr (contents, ==, ".s.lock .s.tmp.00000001 .s.tmp.00000002 .s.tmp.0123abc .s.tmp.0123abcde .s.tmp.0123abcg "
+                                 ".s.tmp.x.tmp.0123abcd .t.tmp.0123abcd");
+  probe = raw_accept (live_fd);
+  close (live_fd);
+}
+
+/* Names that differ only at their end have temporary names of their own. */
+static void
+test_sweep_long (IpcTest *test)
+{
+  g_autofree char *fill = g_strnfill (BASENAME_MAX - 1, 'b');
+  g_autofree char *one = g_strconcat (fill, "1", NULL);
+  g_autofree char *other = g_strconcat (fill, "2", NULL);
+  g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, one, -1);
+  g_autofree char *temporary = g_strdup_printf (".%.40s~%.16s.tmp.0123abcd", one, sum);
+  g_autofree char *left = ipc_test_path (test, temporary);
+  g_autofree char *one_path = ipc_test_path (test, one);
+  g_autofree char *other_path = ipc_test_path (test, other);
+
+  raw_leave_stale (left);
+  check_address_works (other_path);
+  g_assert_true (S_ISSOCK (look (left).st_mode));
+  check_address_works (one_path);
+  assert_missing (left);
+}
+
 static const IpcTestRole roles[] = {
+  { "homeless", play_homeless },
   { "server", play_server },
   { NULL, NULL },
 };
@@ -729,5 +1030,13 @@ main (int argc, char **argv)
   ipc_test_add ("/socket/path/last-reference", test_last_reference);
   ipc_test_add ("/socket/path/stop-leaves-what-is-not-ours", test_stop_leaves_what_is_not_ours);
   ipc_test_add ("/socket/path/stop-after-rename", test_stop_after_rename);
+  ipc_test_add ("/socket/path/messages", test_messages);
+  ipc_test_add ("/socket/path/message-of-name", test_message_of_name);
+  ipc_test_add ("/socket/path/no-scope", test_no_scope);
+  ipc_test_add ("/socket/path/lost", test_lost);
+  ipc_test_add ("/socket/path/lost-and-restarted", test_lost_and_restarted);
+  ipc_test_add ("/socket/path/not-lost-by-stop", test_not_lost_by_stop);
+  ipc_test_add ("/socket/path/sweep", test_sweep);
+  ipc_test_add ("/socket/path/sweep-long", test_sweep_long);
   return ipc_test_run ();
 }
