@@ -214,6 +214,9 @@ ipc_connection_give_read_turn_locked (IpcConnection *self)
 {
   if (--self->reader_depth > 0)
     return;
+  if (self->is_drain_due && self->watch.hub != NULL)
+    ipc_hub_attend (&self->watch);
+  self->is_drain_due = FALSE;
   self->reader = NULL;
   if (self->state == IPC_CONNECTION_CLOSED)
     close_fd_locked (self);
@@ -841,6 +844,12 @@ ipc_connection_check_drained (IpcConnection *self)
 
   g_mutex_lock (&self->lock);
   finished = (self->eof || self->said_goodbye) && self->state == IPC_CONNECTION_OPEN && ipc_serial_table_size (&self->held) == 0;
+  /* In a turn of this very thread there may be a request that is neither answered nor kept yet. */
+  if (finished && self->reader == g_thread_self ())
+    {
+      self->is_drain_due = TRUE;
+      finished = FALSE;
+    }
   if (finished)
     {
       ipc_connection_flush_locked (self);

@@ -173,6 +173,7 @@ struct _IpcConnection
   gboolean peer_said_goodbye;   /* (mutex lock) */
   guint64 peer_answers_up_to;   /* (mutex lock) */
   gboolean said_goodbye;        /* (mutex lock) requests are refused */
+  gboolean is_drain_due;        /* (mutex lock) to be looked at after the turn */
 
   /* requests made here */
   IpcSerialTable calls;         /* (mutex lock) (element-type IpcCall) */
@@ -326,8 +327,8 @@ void     ipc_request_clear              (IpcConnection *self);
 gboolean ipc_request_resolve            (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error);
 gboolean ipc_request_is_sync            (IpcConnection *self, guint64 serial);
 void     ipc_request_fail_all           (IpcConnection *self);
-/* The connection closes, and still writes what is queued: who waits for an answer in a thread waits no longer. */
-void     ipc_request_end_sync_locked    (IpcConnection *self);
+/* There will be no answer: who waits for one in a thread waits no longer. */
+void     ipc_request_end_sync_after_locked (IpcConnection *self, guint64 serial);
 void     ipc_request_fail_after         (IpcConnection *self, guint64 serial);
 void     ipc_request_attend             (IpcConnection *self, gint64 now);
 

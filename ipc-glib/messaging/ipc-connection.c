@@ -885,7 +885,7 @@ ipc_connection_close (IpcConnection *self)
       ipc_connection_update_events_locked (self);
       ipc_hub_attend_at (&self->watch, self->calls_due);
       ipc_hub_attend (&self->watch);    /* who waits for room waits in vain */
-      ipc_request_end_sync_locked (self);
+      ipc_request_end_sync_after_locked (self, 0);
       /* A thread that polls for its answer has to look up. */
       if (self->reader != NULL && self->reader != g_thread_self ())
         shutdown (self->fd, SHUT_RD);

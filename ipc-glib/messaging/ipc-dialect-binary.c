@@ -483,14 +483,25 @@ handle_error (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   return IPC_STEP_DONE;
 }
 
+/* It is true from the moment at which it is read, in whatever order the rest is handled. The first one counts. */
+static void
+note_goodbye (IpcConnection *self, const IpcFrame *frame)
+{
+  g_mutex_lock (&self->lock);
+  if (!self->peer_said_goodbye)
+    {
+      self->peer_said_goodbye = TRUE;
+      self->peer_answers_up_to = frame->reply_serial;
+    }
+  ipc_request_end_sync_after_locked (self, self->peer_answers_up_to);
+  g_mutex_unlock (&self->lock);
+}
+
 static void
 handle_goodbye (IpcConnection *self, const IpcFrame *frame)
 {
-  g_mutex_lock (&self->lock);
-  self->peer_said_goodbye = TRUE;
-  self->peer_answers_up_to = frame->reply_serial;
-  g_mutex_unlock (&self->lock);
-  ipc_request_fail_after (self, frame->reply_serial);
+  note_goodbye (self, frame);
+  ipc_request_fail_after (self, self->peer_answers_up_to);
 }
 
 static void
@@ -695,6 +706,8 @@ ipc_binary_step (IpcConnection *self, gboolean defer_most)
   self->fds_taken |= frame.n_fds > 0;
   if (defer_most && !may_handle_now (self, &frame))
     {
+      if (frame.kind == IPC_FRAME_GOODBYE)
+        note_goodbye (self, &frame);
       defer (self, &frame, bytes, whole);
       ipc_inbox_skip (&self->inbox, whole);
       return IPC_STEP_DONE;

@@ -68,6 +68,11 @@ check_may_request_locked (IpcConnection *self, GError **error)
       g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s takes no new requests: it is about to stop", self->peer_name);
       return FALSE;
     }
+  if (self->said_goodbye)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: no new requests are made: this side is about to stop", self->peer_name);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -172,11 +177,14 @@ finish_call (IpcConnection *self, IpcCall *call, IpcMessage *reply, GError *erro
   call_free (call);
 }
 
+/* A peer that said GOODBYE told us which of those that it got it did not look at. */
 static GError *
 make_lost_error_locked (IpcConnection *self, IpcCall *call, guint64 total_out)
 {
   const char *why = self->error != NULL ? self->error->message : "the connection was closed";
 
+  if (self->peer_said_goodbye && call->serial > self->peer_answers_up_to)
+    return g_error_new (IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s did not take the request: it is about to stop", self->peer_name);
   if (call->offset < total_out)
     return g_error_new (IPC_ERROR, IPC_ERROR_UNCERTAIN, "%s: the request was sent, and its outcome is unknown: %s", self->peer_name, why);
   return g_error_new (IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the request was not sent: %s", self->peer_name, why);
@@ -296,16 +304,14 @@ end_sync_calls_locked (IpcConnection *self, GPtrArray *calls, guint64 total_out)
   ipc_connection_wake_followers_locked (self);
 }
 
-/* SENT: whether a call may have reached the peer; a peer that said GOODBYE told us that it did not take it. */
 static void
-fail_calls (IpcConnection *self, CallMatch match, gpointer data, gboolean sent)
+fail_calls (IpcConnection *self, CallMatch match, gpointer data)
 {
   g_autoptr (GPtrArray) calls = NULL;
-  guint64 total_out = 0;
+  guint64 total_out;
 
   g_mutex_lock (&self->lock);
-  if (sent)
-    total_out = self->total_out_at_end != 0 ? self->total_out_at_end : ipc_outbox_total_out (&self->outbox);
+  total_out = self->total_out_at_end != 0 ? self->total_out_at_end : ipc_outbox_total_out (&self->outbox);
   calls = steal_calls_locked (self, match, data);
   end_sync_calls_locked (self, calls, total_out);
   g_mutex_unlock (&self->lock);
@@ -324,20 +330,20 @@ fail_calls (IpcConnection *self, CallMatch match, gpointer data, gboolean sent)
 void
 ipc_request_fail_all (IpcConnection *self)
 {
-  fail_calls (self, match_all, NULL, TRUE);
+  fail_calls (self, match_all, NULL);
 }
 
 static gboolean
-match_sync (IpcConnection *self, IpcCall *call, gpointer data)
+match_sync_after (IpcConnection *self, IpcCall *call, gpointer data)
 {
-  return call->is_sync;
+  return call->is_sync && call->serial > *(guint64 *) data;
 }
 
-/* What was not sent yet may be: none of them is safe to repeat. */
+/* What was not sent yet may be: none of them is safe to repeat, unless the peer says so. */
 void
-ipc_request_end_sync_locked (IpcConnection *self)
+ipc_request_end_sync_after_locked (IpcConnection *self, guint64 serial)
 {
-  g_autoptr (GPtrArray) calls = steal_calls_locked (self, match_sync, NULL);
+  g_autoptr (GPtrArray) calls = steal_calls_locked (self, match_sync_after, &serial);
 
   end_sync_calls_locked (self, calls, G_MAXUINT64);
 }
@@ -345,7 +351,7 @@ ipc_request_end_sync_locked (IpcConnection *self)
 void
 ipc_request_fail_after (IpcConnection *self, guint64 serial)
 {
-  fail_calls (self, match_after, &serial, FALSE);
+  fail_calls (self, match_after, &serial);
 }
 
 /* The peer is told that nobody waits; the serial stays known until the answer has come. */

@@ -351,6 +351,11 @@ arm_stop_timeout (IpcServer *self)
  * to send no more requests, waits until all requests that have come are
  * answered and all replies written, for at most [property@Ipc.Server:request-timeout], and closes the connections.
  *
+ * Requests that cross the message that says so are not handled: they fail at the client with
+ * %IPC_ERROR_NOT_CONNECTED, which makes them safe to repeat, and not with %IPC_ERROR_UNCERTAIN. Events still go both ways
+ * while there is something to wait for. This side makes no new requests either; those that it has made are not waited for.
+ * A client that speaks JSON is told with an error object of code `closed`.
+ *
  * Since: 0.1
  */
 void
