@@ -93,10 +93,21 @@ choose_root (void)
   g_unsetenv ("FLATPAK_ID");
 }
 
+/* The programs that make files are run again with other masks; what they start inherits it. */
+static void
+set_umask (void)
+{
+  const char *text = g_getenv ("IPC_TEST_UMASK");
+
+  if (text != NULL)
+    umask ((mode_t) g_ascii_strtoull (text, NULL, 8));
+}
+
 void
 ipc_test_init (int *argc, char ***argv, const IpcTestRole *roles)
 {
   ipc_test_run_role (*argc, *argv, roles);
+  set_umask ();
   g_test_init (argc, argv, NULL);
   choose_root ();
   cases = g_ptr_array_new_with_free_func (g_free);
