@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The page of what survives what names tests that there are.
+
+check-crash-table.py PAGE PROGRAM...
+
+A name is a path in brackets, [/socket/path/lost]. The programs are asked what tests they have.
+"""
+
+import re
+import subprocess
+import sys
+
+NAME = re.compile(r'\[(/[a-z0-9/-]+)\]')
+
+
+def tests_of(program):
+    output = subprocess.run([program, '-l'], check=True, capture_output=True, text=True).stdout
+    return {line for line in output.splitlines() if line.startswith('/')}
+
+
+def main():
+    page, programs = sys.argv[1], sys.argv[2:]
+    there = set().union(*map(tests_of, programs))
+    with open(page, encoding='utf-8') as stream:
+        lines = stream.readlines()
+    problems = ['%s:%d: there is no test %s' % (page, number, name)
+                for number, line in enumerate(lines, 1) for name in NAME.findall(line) if name not in there]
+    problems += ['%s:%d: a row without a test' % (page, number)
+                 for number, line in enumerate(lines, 1)
+                 if line.startswith('| ') and not NAME.search(line) and '|---' not in lines[number]
+                 and 'a power cut' not in line]
+    print('\n'.join(problems) or '%d names of tests' % sum(len(NAME.findall(line)) for line in lines))
+    return 1 if problems else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
