@@ -243,6 +243,8 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
     return drop_invalid (self, "a second HELLO");
   if (!g_variant_is_normal_form (wire))
     return drop_invalid (self, "a HELLO of %" G_GSIZE_FORMAT " bytes that is not an a{sv} in normal form", body->payload_size);
+  if (ipc_variant_find_defect (wire) != NULL)
+    return drop_invalid (self, "a HELLO with a value %s", ipc_variant_find_defect (wire));
   self->got_hello = TRUE;
   hello = ipc_variant_swap (wire);
   g_mutex_lock (&self->lock);

@@ -88,6 +88,8 @@ gboolean         ipc_payload_check       (IpcPayloadFormat format, const guint8 
 /* Whether headers that came over the wire are an a{ss} in normal form with distinct keys. */
 gboolean         ipc_headers_check       (const guint8 *headers, gsize size, GError **error);
 
+/* What is wrong with a value in normal form, to stand behind "a value": NULL if it may go over the wire. */
+const char      *ipc_variant_find_defect (GVariant *value);
 /* The `v` that a payload is, wherever its bytes lie: (transfer full). */
 GVariant        *ipc_variant_from_bytes  (GBytes *bytes, gboolean trusted);
 /* The value in the other of host and wire byte order: (transfer full). */

@@ -8,6 +8,9 @@
 #include "messaging/ipc-message-private.h"
 
 #define MAX_VARIANT_DEPTH 64
+#define MAX_VARIANT_TYPE 255     /* bytes of a type string, as for D-Bus */
+#define TOO_DEEP "nested deeper than 64"
+#define TYPE_TOO_LONG "of a type with more than 255 characters"
 
 static guint
 type_depth (const GVariantType *type)
@@ -29,34 +32,47 @@ type_depth (const GVariantType *type)
   return 1 + deepest;
 }
 
-static gboolean depth_is_within (GVariant *value, guint left);
+static const char *find_defect (GVariant *value, guint left);
 
 /* The same for what is in variants, which only the value tells; its own type has been looked at. */
-static gboolean
-variants_are_within (GVariant *value, guint left)
+static const char *
+find_defect_in_variants (GVariant *value, guint left)
 {
   gboolean is_variant = g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT);
   gsize n;
 
   if (strchr (g_variant_get_type_string (value), 'v') == NULL)
-    return TRUE;
+    return NULL;
   n = g_variant_n_children (value);
   for (gsize i = 0; i < n; i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+      const char *defect = is_variant ? find_defect (child, left - 1) : find_defect_in_variants (child, left - 1);
 
-      if (is_variant ? !depth_is_within (child, left - 1) : !variants_are_within (child, left - 1))
-        return FALSE;
+      if (defect != NULL)
+        return defect;
     }
-  return TRUE;
+  return NULL;
 }
 
 /* Each container and each variant is a level. A type string tells the depth of all that is not in a variant. It is
  * asked once, and not for each element of an array again: it may be as long as the elements are many. */
-static gboolean
-depth_is_within (GVariant *value, guint left)
+static const char *
+find_defect (GVariant *value, guint left)
 {
-  return type_depth (g_variant_get_type (value)) <= left && variants_are_within (value, left);
+  const GVariantType *type = g_variant_get_type (value);
+
+  if (type_depth (type) > left)
+    return TOO_DEEP;
+  if (g_variant_type_get_string_length (type) > MAX_VARIANT_TYPE)
+    return TYPE_TOO_LONG;
+  return find_defect_in_variants (value, left);
+}
+
+const char *
+ipc_variant_find_defect (GVariant *value)
+{
+  return find_defect (value, MAX_VARIANT_DEPTH);
 }
 
 /* GLib copies what is not aligned, except up to 7 bytes, which it takes as they lie; it then aborts where it comes
@@ -78,6 +94,7 @@ check_variant (const guint8 *payload, gsize size, GError **error)
 {
   g_autoptr (GBytes) bytes = g_bytes_new_static (payload, size);
   g_autoptr (GVariant) variant = ipc_variant_from_bytes (bytes, FALSE);
+  const char *defect;
 
   if (size == 0 || !g_variant_is_normal_form (variant))
     {
@@ -85,12 +102,10 @@ check_variant (const guint8 *payload, gsize size, GError **error)
                    "the payload of %" G_GSIZE_FORMAT " bytes is not a GVariant in normal form", size);
       return FALSE;
     }
-  if (!depth_is_within (variant, MAX_VARIANT_DEPTH))
-    {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the GVariant is nested deeper than %d", MAX_VARIANT_DEPTH);
-      return FALSE;
-    }
-  return TRUE;
+  defect = ipc_variant_find_defect (variant);
+  if (defect != NULL)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA, "the GVariant has a value in it that is %s", defect);
+  return defect == NULL;
 }
 
 static gboolean

@@ -97,6 +97,8 @@ test_json_depth (IpcTest *test)
 
 /* ── GVariants ── */
 
+#define LONG_TYPE "of a type with more than 255 characters"
+
 /* The bytes of VALUE (floating) in the `v` that it goes over the wire in. */
 static GBytes *
 to_wire (GVariant *value)
@@ -234,7 +236,50 @@ test_variant_long_type (IpcTest *test)
     }
   g_string_append_c (payload, '\0');
   g_string_append_printf (payload, "a(va(%s))", members);
-  assert_fine (IPC_PAYLOAD_FORMAT_VARIANT, payload->str, payload->len);
+  assert_refused (IPC_PAYLOAD_FORMAT_VARIANT, payload->str, payload->len, LONG_TYPE);
+}
+
+/* Of N characters. */
+static GVariant *
+new_of_type (guint n)
+{
+  GVariant *items[300];
+
+  for (guint i = 0; i < n - 2; i++)
+    items[i] = g_variant_new_byte ((guint8) i);
+  return g_variant_new_tuple (items, n - 2);
+}
+
+static void
+check_type_length (GVariant *value, gboolean fine)
+{
+  g_autoptr(GBytes) bytes = to_wire (value);
+  gsize size;
+  gconstpointer data = g_bytes_get_data (bytes, &size);
+
+  if (fine)
+    assert_fine (IPC_PAYLOAD_FORMAT_VARIANT, data, size);
+  else
+    assert_refused (IPC_PAYLOAD_FORMAT_VARIANT, data, size, LONG_TYPE);
+}
+
+/* At whatever level it is, and whether or not there is anything of that type. */
+static void
+test_variant_type_length (IpcTest *test)
+{
+  for (guint n = 254; n <= 257; n++)
+    {
+      g_autofree char *members = g_strnfill (n - 3, 'y');
+      g_autofree char *type = g_strconcat ("(", members, ")", NULL);
+      GVariant *deep = new_of_type (n);
+
+      for (guint levels = 0; levels < 3; levels++)
+        deep = g_variant_new_variant (deep);
+      check_type_length (new_of_type (n), n <= 255);
+      check_type_length (deep, n <= 255);
+      check_type_length (g_variant_new_array (G_VARIANT_TYPE (type), NULL, 0), n <= 255);
+      check_type_length (g_variant_new_parsed ("{'key': <%v>}", new_of_type (n)), n <= 255);
+    }
 }
 
 static void
@@ -435,6 +480,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/payload/text", test_text);
   ipc_test_add ("/messaging/payload/json", test_json);
   ipc_test_add ("/messaging/payload/json-depth", test_json_depth);
+  ipc_test_add ("/messaging/payload/variant-type-length", test_variant_type_length);
   ipc_test_add ("/messaging/payload/variant-depth", test_variant_depth);
   ipc_test_add ("/messaging/payload/variant-empty-depth", test_variant_empty_depth);
   ipc_test_add ("/messaging/payload/variant-branches", test_variant_branches);

@@ -15,6 +15,25 @@ def check_handshake(server):
         tap.equal(client.request('echo', b'hi', codec.TEXT).value, 'hi')
 
 
+def check_memfd(server):
+    """A server takes payloads in a memfd from whoever says that it sends them, and descriptors only if told to."""
+    payload = bytes(range(256)) * 5000
+    with server.binary(memfd=True, max_fds=3) as client:
+        tap.equal(client.hello.get('features'), ['memfd'], 'features')
+        tap.equal(client.hello.get('max-fds'), 0, 'max-fds')
+        for size in (0, 1, len(payload)):
+            reply = client.request_with_fds('echo', payload[:size], in_memfd=True)
+            tap.equal(reply.payload == payload[:size], True, 'payload of %d bytes' % size)
+        tap.equal(client.request('echo', b'hi').payload, b'hi')
+    with server.binary(max_fds=3) as client, open('/dev/null', 'rb') as file:
+        try:
+            client.request_with_fds('echo', b'hi', [file.fileno()])
+        except RemoteError as error:
+            tap.equal((error.nick, error.reply_serial), ('invalid-data', 0), 'ERROR')
+        else:
+            raise AssertionError('an answer')
+
+
 def check_hello_empty(server):
     """A HELLO needs no keys, and no payload."""
     with server.binary(handshake=False) as client:
@@ -203,7 +222,8 @@ def check_order(server):
 
 
 CASES = [('binary/' + name, check) for name, check in (
-    ('handshake', check_handshake), ('hello-empty', check_hello_empty), ('silent', check_silent),
+    ('handshake', check_handshake), ('memfd', check_memfd), ('hello-empty', check_hello_empty),
+    ('silent', check_silent),
     ('formats', check_formats), ('headers', check_headers), ('event', check_event), ('pipelined', check_pipelined),
     ('split', check_split), ('single-bytes', check_single_bytes), ('unknown-type', check_unknown_type),
     ('bad-payload', check_bad_payload), ('bad-header', check_bad_header), ('version', check_version),

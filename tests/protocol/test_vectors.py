@@ -95,11 +95,30 @@ def check_split(vector):
         tap.equal(frames, readers[0], 'frames')
 
 
-def seen(item):
+def seen(item, with_fds):
     if isinstance(item, WireError):
         return {'error': {'nick': item.nick, 'action': item.action, 'serial': item.request}}
-    return {'kind': codec.KINDS[item.kind], 'type': item.type, 'serial': item.serial,
-            'reply_serial': item.reply_serial}
+    for fd in item.fds:
+        os.close(fd)
+    result = {'kind': codec.KINDS[item.kind], 'type': item.type, 'serial': item.serial,
+              'reply_serial': item.reply_serial}
+    if with_fds:
+        result['n_fds'] = len(item.fds)
+    if item.memfd:
+        result['payload'] = item.payload.hex()
+    return result
+
+
+def open_descriptor(what):
+    if what == 'any':
+        return os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
+    return codec.write_memfd(bytes.fromhex(what['memfd']), what['seals'])
+
+
+def open_descriptors(vector, start, end):
+    """Those that come with the bytes from START to END."""
+    return [open_descriptor(what) for entry in vector.get('descriptors', ()) if start <= entry['at'] < end
+            for what in entry['fds']]
 
 
 def run_stream(vector, size):
@@ -110,12 +129,16 @@ def run_stream(vector, size):
     except WireError as error:
         return [], outcome_of(error)
     session.outstanding = set(vector.get('outstanding', ()))
+    with_fds = 'descriptors' in vector
+    if 'limits' in vector:
+        session.reader.limits = limits_of(vector)
     for start in range(0, len(data), size):
-        result += session.feed(data[start:start + size])
+        result += session.feed(data[start:start + size], open_descriptors(vector, start, start + size))
         if result and isinstance(result[-1], WireError) and result[-1].action == 'drop':
-            return [seen(item) for item in result[:-1]], outcome_of(result[-1])
+            session.reader.close()
+            return [seen(item, with_fds) for item in result[:-1]], outcome_of(result[-1])
     whole = session.reader.header is None and not session.reader.buffer
-    return [seen(item) for item in result], {'outcome': 'ok' if whole else 'incomplete'}
+    return [seen(item, with_fds) for item in result], {'outcome': 'ok' if whole else 'incomplete'}
 
 
 def check_stream(vector):
@@ -169,6 +192,11 @@ def check_generated():
     tap.equal(done.returncode, 0, done.stdout + done.stderr)
 
 
+def check_open_descriptors():
+    """Runs last: nothing that came was left open."""
+    assert len(os.listdir('/proc/self/fd')) < 10, os.listdir('/proc/self/fd')
+
+
 def check_counts():
     frames = vectors.load('frame')
     malformed = [vector for vector in frames if vector['expect']['outcome'] == 'error']
@@ -188,6 +216,7 @@ def main():
         cases.append(('%s/%s' % (vector['layer'], vector['name']), lambda v=vector, c=check: c(v)))
         if vector['layer'] == 'frame':
             cases.append(('split/' + vector['name'], lambda v=vector: check_split(v)))
+    cases.append(('vectors/open-descriptors', check_open_descriptors))
     return tap.run(cases)
 
 

@@ -11,7 +11,9 @@ import sys
 sys.dont_write_bytecode = True
 
 import json
+import os
 import socket
+import struct
 import time
 
 import wire_codec as codec
@@ -58,14 +60,34 @@ def receive(sock):
     return data
 
 
+def receive_with_fds(sock):
+    """The same, and the descriptors that came with them."""
+    try:
+        data, fds, flags, _ = socket.recv_fds(sock, 65536, 253)
+    except ConnectionResetError:
+        raise Closed() from None
+    if not data:
+        raise Closed()
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise codec.drop('descriptors were lost')
+    return data, fds
+
+
 class BinaryClient:
-    def __init__(self, path, name='wire_client', handshake=True):
+    """MAX_FDS: descriptors that it takes with a message; MEMFD: it also takes payloads in a memfd."""
+
+    def __init__(self, path, name='wire_client', handshake=True, max_fds=0, memfd=False):
         self.sock = connect(path)
         self.session = wire_session.BinarySession()
         self.waiting = []               # frames that were read and not asked for yet
         self.serial = 0
+        self.agreed = codec.Limits(max_fds=max_fds, memfd=memfd)
         if handshake:
-            hello = codec.encode_hello(max_message_size=codec.DEFAULT_MAX_MESSAGE_SIZE, name=name)
+            keys = {'max_fds': max_fds} if max_fds else {}
+            hello = codec.encode_hello(max_message_size=codec.DEFAULT_MAX_MESSAGE_SIZE, name=name,
+                                       features=['memfd'] if memfd else [], **keys)
             self.send_raw(codec.PREAMBLE + hello)
             self.wait_for_hello()
 
@@ -83,6 +105,9 @@ class BinaryClient:
         frame = self.next_frame()
         if frame.kind == codec.ERROR:
             raise self.remote_error(frame)
+        self.agreed.max_fds = min(self.agreed.max_fds, frame.value.get('max-fds', 0))
+        self.agreed.memfd = self.agreed.memfd and 'memfd' in frame.value.get('features', ())
+        self.session.reader.limits = self.agreed
         return frame
 
     def send_raw(self, data):
@@ -107,6 +132,23 @@ class BinaryClient:
     def request(self, message_type, payload=b'', payload_format=codec.BYTES, headers=None):
         """The REPLY; RemoteError for an ERROR."""
         self.send_raw(self.encode_request(message_type, payload, payload_format, headers))
+        return self.reply_to(self.serial)
+
+    def request_with_fds(self, message_type, payload=b'', fds=(), in_memfd=False):
+        """The same for bytes, with descriptors; IN_MEMFD: the payload goes as the last of them."""
+        self.serial += 1
+        self.session.outstanding.add(self.serial)
+        fds = list(fds)
+        if in_memfd:
+            fds.append(codec.write_memfd(payload))
+            payload = struct.pack('<Q', len(payload))
+        data = codec.Frame(codec.REQUEST, type=message_type, payload=payload, memfd=in_memfd, n_fds=len(fds),
+                           serial=self.serial, timestamp=time.time_ns() // 1000).encode()
+        # They go with the first byte; what the kernel did not take of the rest follows.
+        sent = socket.send_fds(self.sock, [data], fds)
+        self.send_raw(data[sent:])
+        if in_memfd:
+            os.close(fds.pop())
         return self.reply_to(self.serial)
 
     def cancel(self, serial):
@@ -143,7 +185,7 @@ class BinaryClient:
     def next_frame(self):
         """The next frame, whatever it is; Closed at the end."""
         while not self.waiting:
-            self.waiting = self.session.feed(receive(self.sock))
+            self.waiting = self.session.feed(*receive_with_fds(self.sock))
         frame = self.waiting.pop(0)
         if isinstance(frame, WireError):
             raise frame

@@ -2,6 +2,9 @@
 """The binary dialect, written from doc/wire-protocol.md: preamble, frames and
 what a receiver checks. Bytes in, values or WireError out; no input or output."""
 
+import fcntl
+import mmap
+import os
 import struct
 from dataclasses import dataclass, field
 
@@ -33,6 +36,10 @@ REPLY_SERIALS = {REQUEST: (0, 0), REPLY: (1, MAX_ANY), CANCEL: (1, MAX_ANY)}
 # HELLO is a GVariant and ERROR is text, also where the flags claim nothing.
 FORMATS = {HELLO: (BYTES, VARIANT), ERROR: (BYTES, TEXT)}
 
+# F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE
+SEALS = 0x0f
+F_ADD_SEALS, F_GET_SEALS = 1033, 1034
+
 HELLO_TYPES = {'max-message-size': 't', 'max-fds': 'u', 'features': 'as', 'name': 's'}
 
 
@@ -56,6 +63,7 @@ class Frame:
     headers: dict = None
     payload: bytes = b''
     value: object = field(default=None, compare=False)
+    fds: list = field(default_factory=list, compare=False)      # descriptors that came with it; whoever has it closes them
 
     def encode(self):
         body = self.type.encode()
@@ -160,13 +168,15 @@ def split_body(header, body):
     return message_type, headers, rest
 
 
-def decode_body(header, body):
-    """The whole frame, its headers and payload checked as the kind asks for."""
+def decode_body(header, body, in_memfd=None):
+    """The whole frame, its headers and payload checked as the kind asks for. IN_MEMFD: the payload, if it is there."""
     message_type, headers, payload = split_body(header, body)
+    if in_memfd is not None:
+        payload = in_memfd
     try:
         if headers is not None:
             headers = decode_headers(headers)
-        value = decode_payload(header, payload)
+        value = None if header.flags & MEMFD and in_memfd is None else decode_payload(header, payload)
     except (wire_gvariant.Malformed, WireError, UnicodeDecodeError) as error:
         action = {REQUEST: 'reply', REPLY: 'fail'}.get(header.kind, 'drop')
         raise WireError('invalid-data', 'payload: %s' % error, action) from None
@@ -183,8 +193,6 @@ def decode_headers(data):
 
 
 def decode_payload(header, payload):
-    if header.flags & MEMFD:
-        return None
     if header.kind == HELLO:
         return decode_hello(payload)
     if header.kind == ERROR:
@@ -221,29 +229,95 @@ def encode_variant(signature, value):
     return wire_gvariant.encode('v', wire_gvariant.Variant(signature, value))
 
 
-class FrameReader:
-    """Cuts a byte stream into frames, however it arrives."""
+def write_memfd(payload, seals=SEALS):
+    """A memfd with PAYLOAD in it, sealed."""
+    fd = os.memfd_create('payload', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(payload)
+    while view:
+        view = view[os.write(fd, view):]
+    fcntl.fcntl(fd, F_ADD_SEALS, seals)
+    return fd
 
-    def __init__(self, limits=None):
+
+def read_memfd(fd, size):
+    """The first SIZE bytes of a memfd that a peer sent; closes it."""
+    try:
+        if fcntl.fcntl(fd, F_GET_SEALS) & SEALS != SEALS:
+            raise drop('a memfd that is not sealed')
+        status = os.fstat(fd)
+        if size > min(status.st_size, status.st_blocks * 512):
+            raise drop('%d bytes in a memfd of %d' % (size, status.st_size))
+        if size == 0:
+            return b''
+        with mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ) as view:
+            return bytes(view)
+    except OSError as error:
+        raise drop('no memfd: %s' % error) from None
+    finally:
+        os.close(fd)
+
+
+class FrameReader:
+    """Cuts a byte stream into frames, however it arrives. FDS: the descriptors that came with it; None: they are
+    not looked at."""
+
+    def __init__(self, limits=None, fds=None):
         self.limits = limits or Limits()
+        self.fds = fds
         self.buffer = bytearray()
         self.header = None
         self.last = None                # the header of the frame that next() judged last
 
-    def feed(self, data):
+    def feed(self, data, fds=()):
         self.buffer += data
+        if self.fds is not None:
+            self.fds += fds
 
     def next(self):
         """The next Frame, or None if it is not all there yet."""
         if self.header is None:
             if len(self.buffer) < HEADER.size:
+                self.check_fds(0, not self.buffer)
                 return None
             self.header = decode_header(bytes(self.buffer[:HEADER.size]), self.limits)
             del self.buffer[:HEADER.size]
         header = self.header
+        self.check_fds(header.n_fds, len(self.buffer) <= header.length)
         if len(self.buffer) < header.length:
             return None
         body = bytes(self.buffer[:header.length])
         del self.buffer[:header.length]
         self.header, self.last = None, header
-        return decode_body(header, body)
+        if self.fds is None:
+            return decode_body(header, body)
+        fds, self.fds = self.fds[:header.n_fds], self.fds[header.n_fds:]
+        return self.decode_with_fds(header, body, fds)
+
+    def check_fds(self, announced, nothing_behind):
+        """Those beyond what is announced can only belong to a frame that has begun."""
+        if self.fds is None:
+            return
+        if len(self.fds) < announced:
+            raise drop('%d descriptors, %d announced' % (len(self.fds), announced))
+        if len(self.fds) > announced and nothing_behind:
+            raise drop('%d descriptors that no frame announces' % (len(self.fds) - announced))
+
+    def decode_with_fds(self, header, body, fds):
+        try:
+            payload = None
+            if header.flags & MEMFD:
+                size = struct.unpack('<Q', split_body(header, body)[2])[0]
+                if header.length - 8 + size > self.limits.max_length:
+                    raise drop('%d bytes in a memfd, limit %d' % (size, self.limits.max_length), 'too-large')
+                payload = read_memfd(fds.pop(), size)
+            frame = decode_body(header, body, payload)
+            frame.fds, fds = fds, []
+            return frame
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def close(self):
+        """Descriptors that belong to no frame."""
+        while self.fds:
+            os.close(self.fds.pop())

@@ -11,6 +11,7 @@ import re
 import struct
 
 MAX_DEPTH = 64
+MAX_TYPE = 255
 
 Variant = collections.namedtuple('Variant', 'signature value')
 
@@ -217,6 +218,8 @@ def take_variant(data, depth):
     except UnicodeDecodeError:
         raise Malformed('variant without a type') from None
     check_type(signature)
+    if len(signature) > MAX_TYPE:
+        raise Malformed('a type of %d characters' % len(signature))
     return Variant(signature, take(signature, data[:end], depth + 1))
 
 

@@ -15,18 +15,18 @@ class BinarySession:
         self.start = bytearray()
         self.preamble = False
         self.hello = None
-        self.reader = codec.FrameReader(limits)
+        self.reader = codec.FrameReader(limits, [])
         self.last_request = 0
         self.outstanding = set(outstanding)
         self.goodbye = None
 
-    def feed(self, data):
-        """Every frame that is complete now, in order; a WireError in the list ends it
+    def feed(self, data, fds=()):
+        """Every frame that is complete now, in order (FDS came with the bytes); a WireError in the list ends it
         if its action is 'drop', and else stands for one request or reply."""
         result = []
         try:
             data = self.take_preamble(data)
-            self.reader.feed(data)
+            self.reader.feed(data, fds)
             while self.preamble and self.take_frame(result):
                 pass
         except WireError as error:

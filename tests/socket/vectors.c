@@ -100,6 +100,27 @@ is_about (JsonObject *vector, const char *layer, const char *direction, const ch
 }
 
 void
+vectors_foreach_with_fds (VectorFunc func, gpointer data)
+{
+  JsonArray *all = load_vectors ();
+  guint n = 0;
+
+  for (guint i = 0; i < json_array_get_length (all); i++)
+    {
+      JsonObject *vector = json_array_get_object_element (all, i);
+      g_autoptr (GByteArray) bytes = NULL;
+
+      if (!json_object_has_member (vector, "descriptors"))
+        continue;
+      g_test_message ("%s: %s", get_string (vector, "name"), get_string (vector, "description"));
+      bytes = get_bytes (vector);
+      func (data, vector, bytes);
+      n++;
+    }
+  g_assert_cmpuint (n, >, 20);
+}
+
+void
 vectors_foreach (const char *layer, const char *direction, const char *action, VectorFunc func, gpointer data)
 {
   JsonArray *all = load_vectors ();

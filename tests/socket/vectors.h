@@ -19,6 +19,8 @@ typedef void (*VectorFunc) (gpointer data, JsonObject *vector, GByteArray *bytes
  * ACTION. There has to be one. */
 void        vectors_foreach      (const char *layer, const char *direction, const char *action, VectorFunc func,
                                   gpointer data);
+/* Calls FUNC for each stream that has descriptors in it. */
+void        vectors_foreach_with_fds (VectorFunc func, gpointer data);
 /* What is expected: the nick, and the code that it stands for. */
 const char *vector_get_nick      (JsonObject *vector);
 IpcError    vector_get_code      (JsonObject *vector);

@@ -8,6 +8,9 @@ ABOUT = [
     'layer preamble: the first bytes of a connection. layer frame: one frame, judged with "limits" '
     '(16 MiB, no descriptors, no memfd, where not given).',
     'layer stream: all that a peer sends from its first byte; "outstanding" are the serials that wait for an answer.',
+    '"descriptors" of a stream: each goes with the byte "at" and those up to the next one, in one sendmsg(), which '
+    'starts there; "fds" says what they are: "any", or a memfd that holds "memfd", with these "seals". '
+    'Agreed on are "limits"; "n_fds" and "payload" of a frame are what comes out.',
     'layer json: all that a peer of the JSON dialect sends; "documents" is how many objects are complete and valid.',
     'outcome ok, incomplete (more bytes are needed) or error: "nick" is the type of the ERROR; '
     'action drop (ERROR with reply_serial 0, or an error object, then close), reply (ERROR to the request, carry on), '

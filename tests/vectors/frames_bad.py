@@ -138,6 +138,9 @@ def payloads():
              ('variant-empty', VARIANT, b'', 'a GVariant of no bytes'),
              ('variant-type', VARIANT, variant('Q', b'\7'), 'a GVariant of a type that is none'),
              ('variant-size', VARIANT, variant('u', b'\1\2\3'), 'three bytes for a u'),
+             ('variant-type-256', VARIANT, variant('(%s)' % ('y' * 254), b'\1' * 254), 'a type of 256 characters'),
+             ('variant-type-256-inside', VARIANT, variant('v', variant('(%s)' % ('y' * 254), b'\1' * 254)),
+              'a type of 256 characters further in'),
              ('variant-deep', VARIANT, deep, 'a GVariant of 71 levels')]
     result = []
     for name, flags, data, what in wrong:

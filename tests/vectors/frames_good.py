@@ -131,6 +131,8 @@ def events():
         event('json-scalar', 'a JSON number', b'-9223372036854775808', JSON, json=-2 ** 63),
         event('json-space', 'white space around JSON', b' \t\r\n[] \n', JSON, json=[]),
         event('variant', 'a GVariant', number, VARIANT, gvariant={'type': 'v', 'text': '<uint32 7>'}),
+        event('variant-type-255', 'a GVariant whose type has 255 characters', variant('(%s)' % ('y' * 253), b'\1' * 253),
+              VARIANT, gvariant={'type': 'v', 'text': '<(%s)>' % ', '.join(['byte 0x01'] * 253)}),
         event('variant-63-deep', 'a GVariant of 63 levels', deep, VARIANT,
               gvariant={'type': 'v', 'text': '<' * 63 + 'uint32 7' + '>' * 63}),
         good_frame('event-headers', 'two headers', frame(EVENT, 'tick', b'x', TEXT, headers=headers), kind='EVENT',

@@ -13,7 +13,76 @@ def seen(kind, message_type='', serial=0, reply_serial=0):
     return {'kind': NAMES[kind], 'type': message_type, 'serial': serial, 'reply_serial': reply_serial}
 
 
+def with_fds(name, description, pieces, frames, problem=None, **limits):
+    """PIECES: bytes, and the descriptors that go with the first of them."""
+    start = PREAMBLE + hello((('max-fds', 'u', le(2, 4)), ('features', 'as', array([string('memfd')]))))
+    data, descriptors = start, []
+    for piece, fds in pieces:
+        if fds or descriptors:
+            descriptors.append({'at': len(data), 'fds': fds})
+        data += piece
+    limits = {'max-fds': 2, 'memfd': True, **limits}
+    return stream(name, description, data, [{**seen(HELLO), 'n_fds': 0}] + frames, problem, limits=limits,
+                  descriptors=descriptors)
+
+
+def saw(kind, message_type='', n_fds=0, payload=None, **more):
+    item = {**seen(kind, message_type, **more), 'n_fds': n_fds}
+    return item if payload is None else {**item, 'payload': payload.hex()}
+
+
+def memfd(content, seals=15):
+    return {'memfd': content.hex(), 'seals': seals}
+
+
+def in_memfd(payload, message_type='m', n_fds=1, flags=MEMFD, size=None, **fields):
+    return frame(EVENT, message_type, le(len(payload) if size is None else size, 8), flags, n_fds=n_fds, **fields)
+
+
+def descriptors():
+    drop, large = error('invalid-data', 'drop'), error('too-large', 'drop')
+    plain, one, two = frame(EVENT, 'a', b'x'), frame(EVENT, 'b', b'y', n_fds=1), frame(EVENT, 'c', n_fds=2)
+    saw_plain, saw_one, saw_two = saw(EVENT, 'a'), saw(EVENT, 'b', 1), saw(EVENT, 'c', 2)
+    content = b'what is in it'
+    get = saw(EVENT, 'm', payload=content)
+    bad = frame(REQUEST, 'r', le(2, 8), MEMFD | TEXT, n_fds=1, serial=1)
+    return [
+        with_fds('fds', 'one frame, one descriptor', [(one, ['any'])], [saw_one]),
+        with_fds('fds-merged', 'frames without any before and after it', [(plain, []), (two, ['any', 'any']), (plain, [])],
+                 [saw_plain, saw_two, saw_plain]),
+        with_fds('fds-next', 'two frames in a row', [(one, ['any']), (two, ['any'] * 2)], [saw_one, saw_two]),
+        with_fds('fds-behind', 'what needs none may go in the same sendmsg()', [(one + plain, ['any'])],
+                 [saw_one, saw_plain]),
+        with_fds('fds-none', 'a descriptor is announced, and none comes', [(one, [])], [], drop),
+        with_fds('fds-few', 'two are announced, and one comes', [(two, ['any'])], [], drop),
+        with_fds('fds-many', 'one is announced, and two come', [(one, ['any'] * 2)], [], drop),
+        with_fds('fds-unannounced', 'none is announced, and one comes', [(plain, ['any'])], [], drop),
+        with_fds('fds-on-ping', 'PING has none', [(frame(PING, serial=1), ['any'])], [], drop),
+        with_fds('memfd', 'the payload is in a memfd', [(in_memfd(content), [memfd(content)])], [get]),
+        with_fds('memfd-larger', 'what is in it beyond the size does not count',
+                 [(in_memfd(content), [memfd(content + b'more')])], [get]),
+        with_fds('memfd-empty', 'a size of 0', [(in_memfd(b''), [memfd(b'')])], [saw(EVENT, 'm', payload=b'')]),
+        with_fds('memfd-last', 'it is the last one', [(in_memfd(content, n_fds=3), ['any', 'any', memfd(content)])],
+                 [saw(EVENT, 'm', 2, content)]),
+        with_fds('memfd-headers', 'there are headers beside it',
+                 [(frame(EVENT, 'm', le(len(content), 8), MEMFD | TEXT, string_map([('a', 'b')]), n_fds=1),
+                   [memfd(content)])], [get]),
+        with_fds('memfd-bad-payload', 'its content is judged like any', [(bad, [memfd(b'\xff\xff')]), (plain, [])],
+                 [{'error': {'nick': 'invalid-data', 'action': 'reply', 'serial': 1}}, saw_plain]),
+        with_fds('memfd-any', 'what is no memfd', [(in_memfd(content), ['any'])], [], drop),
+        with_fds('memfd-small', 'it is smaller than its size', [(in_memfd(content, size=14), [memfd(content)])], [], drop),
+        with_fds('memfd-large', 'the frame and what is in the memfd together are larger than the limit',
+                 [(in_memfd(b'x' * 1500), [memfd(b'x' * 1500)])], [], large, **{'max-message-size': 1500}),
+        with_fds('memfd-size-max', 'a size of 2^64-1', [(in_memfd(content, size=2 ** 64 - 1), [memfd(content)])], [], large),
+    ] + [with_fds('memfd-seals-%d' % seals, 'seals are missing', [(in_memfd(content), [memfd(content, seals)])], [], drop)
+         for seals in (0, 7, 11, 13, 14)]
+
+
 def vectors():
+    return conversations() + descriptors()
+
+
+def conversations():
     start, hi = PREAMBLE + hello(), seen(HELLO)
     drop = error('invalid-data', 'drop')
     one = frame(REQUEST, 'echo', b'a', TEXT, serial=1)
