@@ -111,13 +111,15 @@ begin (Run *run, guint flags)
   run->client = ipc_socket_client_new (path);
   g_object_add_weak_pointer (run->client, &run->client);
   fuzz_add_handlers_to_client (run->client);
+  if (flags & FUZZ_FDS)
+    ipc_client_set_max_fds (run->client, FUZZ_MAX_FDS);
   g_signal_connect (run->client, "closed", G_CALLBACK (count_closed), &run->n_closed);
   ipc_client_open_async (run->client, NULL, opened, run);
   run->fd = accept4 (listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   g_assert_no_errno (run->fd);
   if (!(flags & FUZZ_HANDSHAKE))
     return;
-  g_assert_true (fuzz_write_handshake (run->fd));
+  g_assert_true (fuzz_write_handshake (run->fd, flags));
   fuzz_run_until (has_ended_opening, run);
   g_assert_true (run->was_opened);
   ask (run);
@@ -148,9 +150,11 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   Run run = { 0 };
+  int lowest;
 
   if (size < FUZZ_PREFIX_SIZE)
     return 0;
+  lowest = fuzz_lowest_fd ();
   begin (&run, data[1]);
   fuzz_dribble (run.fd, data, size);
   end (&run, data[1]);
@@ -158,6 +162,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert_cmpuint (run.n_closed, ==, run.was_opened);
   g_object_unref (run.client);
   fuzz_run_until (is_finalized, &run);
+  g_assert_cmpint (fuzz_lowest_fd (), ==, lowest);
   fuzz_check_honest (honest);
   return 0;
 }

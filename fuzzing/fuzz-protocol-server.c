@@ -72,14 +72,15 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   gpointer connection;
-  int fd;
+  int lowest, fd;
 
   if (size < FUZZ_PREFIX_SIZE)
     return 0;
   n_connected = n_disconnected = 0;
+  lowest = fuzz_lowest_fd ();
   fd = attach (&connection);
   if (data[1] & FUZZ_HANDSHAKE)
-    g_assert_true (fuzz_write_handshake (fd));
+    g_assert_true (fuzz_write_handshake (fd, data[1]));
   fuzz_dribble (fd, data, size);
   if (data[1] & FUZZ_HALF_CLOSE)
     {
@@ -96,6 +97,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert_cmpuint (n_disconnected, <=, 1);
   g_assert_cmpuint (n_connected, <=, n_disconnected);
   g_assert_cmpuint (ipc_server_get_n_clients (server), ==, 1);
+  g_assert_cmpint (fuzz_lowest_fd (), ==, lowest);
   fuzz_check_honest (honest);
   return 0;
 }

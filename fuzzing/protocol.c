@@ -2,9 +2,11 @@
 #include "protocol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -86,7 +88,7 @@ static IpcMessage *
 handle_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error)
 {
   return ipc_message_new_full ("echo_response", ipc_message_get_format (request), ipc_message_get_payload (request),
-                               NULL, NULL);
+                               NULL, ipc_message_get_fd_list (request));
 }
 
 static IpcMessage *
@@ -131,6 +133,8 @@ look_at (IpcMessage *message)
   g_hash_table_unref (ipc_message_get_headers (message));
   ipc_message_get_json (message);
   ipc_message_get_header (message, "code");
+  if (ipc_message_get_fd_list (message) != NULL)
+    g_assert_cmpint (g_unix_fd_list_get_length (ipc_message_get_fd_list (message)), <=, FUZZ_MAX_FDS);
 }
 
 static void
@@ -162,6 +166,7 @@ fuzz_start_server (const char *directory, const char *name)
   g_autoptr (GError) error = NULL;
 
   make_room ();
+  ipc_server_set_max_fds (server, FUZZ_MAX_FDS);
   ipc_server_add_handler (server, "echo", handle_echo, NULL, NULL);
   ipc_server_add_handler (server, "hold", handle_hold, NULL, NULL);
   g_signal_connect (server, "message-received", G_CALLBACK (server_got_message), NULL);
@@ -224,15 +229,43 @@ fuzz_check_honest (IpcClient *client)
 
 /* ---- the other ---- */
 
-gboolean
-fuzz_write_handshake (int fd)
+static GVariant *
+make_hello (guint flags)
 {
-  guint8 bytes[IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE];
-  const IpcFrame hello = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT };
+  const char *features[] = { "memfd", NULL };
+  GVariantBuilder builder;
 
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  if (flags & FUZZ_FDS)
+    {
+      g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (FUZZ_MAX_FDS));
+      g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, 1));
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+gboolean
+fuzz_write_handshake (int fd, guint flags)
+{
+  g_autoptr (GVariant) hello = make_hello (flags);
+  const gsize size = g_variant_get_size (hello);
+  const IpcFrame frame = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT, .length = (guint32) size };
+  guint8 bytes[IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE + 256];
+
+  g_assert_cmpuint (size, <=, 256);
   memcpy (bytes, ipc_preamble, IPC_PREAMBLE_SIZE);
-  ipc_frame_encode (&hello, bytes + IPC_PREAMBLE_SIZE);
-  return send (fd, bytes, sizeof bytes, MSG_NOSIGNAL) == (gssize) sizeof bytes;
+  ipc_frame_encode (&frame, bytes + IPC_PREAMBLE_SIZE);
+  g_variant_store (hello, bytes + IPC_PREAMBLE_SIZE + IPC_FRAME_HEADER_SIZE);
+  return send (fd, bytes, sizeof bytes - 256 + size, MSG_NOSIGNAL) == (gssize) (sizeof bytes - 256 + size);
+}
+
+int
+fuzz_lowest_fd (void)
+{
+  int fd = dup (STDERR_FILENO);
+
+  close (fd);
+  return fd;
 }
 
 gboolean
@@ -247,21 +280,98 @@ fuzz_drain (int fd)
   return n < 0 && errno == EAGAIN;
 }
 
+/* ---- what goes along ---- */
+
+static guint32
+draw (guint32 *state)
+{
+  *state = *state * 1103515245u + 12345u;
+  return *state >> 16;
+}
+
+/* One that is fit for a payload, mostly. */
+static int
+open_memfd (guint32 *state)
+{
+  static const char content[] = "{\"a\":[1,2,3]}";
+  int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  int fd = memfd_create ("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+  g_assert_no_errno (fd);
+  g_assert_cmpint (write (fd, content, sizeof content - 1), ==, sizeof content - 1);
+  if (draw (state) % 8 == 0)
+    seals &= (int) draw (state);
+  g_assert_no_errno (fcntl (fd, F_ADD_SEALS, seals));
+  return fd;
+}
+
+/* What the header at HEADER asks for, now and then more or less: how many there are in FDS. Never the peer's own end of
+ * the connection, which is only found out after half a minute. */
+static guint
+open_fds (const guint8 *header, guint32 *state, int *fds)
+{
+  guint n = header[IPC_FRAME_N_FDS_AT] % 8;
+
+  if (draw (state) % 16 == 0)
+    n = draw (state) % 8;
+  for (guint i = 0; i < n; i++)
+    if (i + 1 == n && (header[IPC_FRAME_FLAGS_AT] & IPC_FRAME_FLAG_MEMFD) != 0)
+      fds[i] = open_memfd (state);
+    else
+      fds[i] = draw (state) % 4 == 0 ? open ("/", O_PATH | O_CLOEXEC) : open ("/dev/zero", O_RDWR | O_CLOEXEC);
+  return n;
+}
+
+static gssize
+send_with_fds (int socket_fd, const guint8 *bytes, gsize size, const int *fds, guint n)
+{
+  union { struct cmsghdr align; char bytes[CMSG_SPACE (8 * sizeof (int))]; } control = { 0 };
+  struct iovec iov = { (gpointer) bytes, size };
+  struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE (n * sizeof (int)) };
+  struct cmsghdr *part = CMSG_FIRSTHDR (&message);
+
+  if (n == 0)
+    return send (socket_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN (n * sizeof (int));
+  memcpy (CMSG_DATA (part), fds, n * sizeof (int));
+  return sendmsg (socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The first frame is at FUZZ_PREFIX_SIZE; *FRAME is where the next one will begin. */
+static gssize
+send_piece (int fd, const guint8 *input, gsize at, gsize end, gsize size, gsize *frame, guint32 *state)
+{
+  gboolean begins = at == *frame && size - at >= IPC_FRAME_HEADER_SIZE;
+  int fds[8];
+  guint n = begins ? open_fds (input + at, state, fds) : 0;
+  gssize sent = send_with_fds (fd, input + at, end - at, fds, n);
+
+  if (sent > 0 && begins)
+    *frame += IPC_FRAME_HEADER_SIZE + (gsize) ipc_load_le32 (input + at);
+  for (guint i = 0; i < n; i++)
+    close (fds[i]);
+  return sent;
+}
+
 void
 fuzz_dribble (int fd, const guint8 *input, gsize size)
 {
   guint32 state = input[0];
   guint32 most = input[1] & FUZZ_SPLIT ? 7 : 1400;
   gsize at = FUZZ_PREFIX_SIZE;
+  gsize frame = (input[1] & (FUZZ_FDS | FUZZ_HANDSHAKE)) == (FUZZ_FDS | FUZZ_HANDSHAKE) ? at : G_MAXSIZE;
 
   while (at < size)
     {
-      gsize piece;
+      gsize end = at + MIN (size - at, 1 + draw (&state) % most);
       gssize n;
 
-      state = state * 1103515245u + 12345u;
-      piece = MIN (size - at, 1 + (state >> 16) % most);
-      n = send (fd, input + at, piece, MSG_DONTWAIT | MSG_NOSIGNAL);
+      /* a write with descriptors starts at their frame */
+      if (frame > at && frame < end)
+        end = frame;
+      n = send_piece (fd, input, at, end, size, &frame, &state);
       if (n < 0 && errno != EAGAIN)
         break;
       at += n > 0 ? (gsize) n : 0;

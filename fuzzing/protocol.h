@@ -17,6 +17,8 @@
 #define FUZZ_HALF_CLOSE 0x02u /* at the end the peer goes on reading */
 #define FUZZ_LEAVE 0x04u      /* client: at the end it is our side that leaves */
 #define FUZZ_SPLIT 0x08u      /* the writes are small */
+#define FUZZ_FDS 0x10u        /* descriptors are agreed on, and sent with what asks for them, now and then too few or too many */
+#define FUZZ_MAX_FDS 3u
 
 typedef gboolean (*FuzzCondition) (gpointer data);
 
@@ -39,8 +41,10 @@ IpcClient *fuzz_open_client (IpcServer *server);
 /* It is served. */
 void       fuzz_check_honest (IpcClient *client);
 
-gboolean  fuzz_write_handshake (int fd);
+gboolean  fuzz_write_handshake (int fd, guint flags);
 /* Writes what is there of INPUT, in pieces; the other side runs in between, and what it says is read. */
 void      fuzz_dribble    (int fd, const guint8 *input, gsize size);
+/* A number that no open descriptor has; it gets larger when one is left open. */
+int       fuzz_lowest_fd  (void);
 /* Reads all there is; FALSE at the end. */
 gboolean  fuzz_drain      (int fd);
