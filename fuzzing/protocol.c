@@ -365,7 +365,8 @@ fuzz_dribble (int fd, const guint8 *input, gsize size)
 
   while (at < size)
     {
-      gsize end = at + MIN (size - at, 1 + draw (&state) % most);
+      gsize piece = 1 + draw (&state) % most;
+      gsize end = at + MIN (size - at, piece);
       gssize n;
 
       /* a write with descriptors starts at their frame */

@@ -2,7 +2,7 @@
 //
 // What JavaScript expects of a library, on top of the introspected Ipc:
 //
-// - Ipc.Message.make(type, payload, headers), with properties instead of getters;
+// - Ipc.Message.make(type, payload, headers, fds), with properties instead of getters;
 // - handlers that return a string, Uint8Array, object or Ipc.Message, or are
 //   async, and whose exceptions reach the peer as an error reply;
 // - promises from every *_async method, for..of over server.connections.
@@ -23,16 +23,30 @@ const COLLECT_EVERY = 5000;
 // The collector does not see the memory behind a message. Every SAMPLE-th one stands for those between.
 const SAMPLE = 64;
 const COLLECT_BYTES = 32 << 20;
+// Nor does it see descriptors, which are closed when their message is collected, and there are few to be had.
+const COLLECT_FDS = 128;
+const FDS_SAMPLE = 7;
 // A request that nobody keeps is answered with an error when it is collected, which shall not take for ever.
 const DROPPED_MS = 500;
 
 let Ipc;
 let nHandled = 0;
 let bytesHandled = 0;
+let nFds = 0;
 let collectSource = 0;
+
+function countFds(n) {
+    nFds += n;
+    if (nFds >= COLLECT_FDS) {
+        nFds = 0;
+        System.gc();
+    }
+}
 
 function collectInTime(request) {
     nHandled++;
+    if (nHandled % FDS_SAMPLE === 0)
+        countFds(FDS_SAMPLE * (request.get_fd_list()?.get_length() ?? 0));
     // (get_size() would leak: GJS 1.74 never gives back the instance that a method of GLib.Bytes is called on)
     if (nHandled % SAMPLE === 0)
         bytesHandled += SAMPLE * request.get_payload().toArray().length;
@@ -82,10 +96,21 @@ function checked(text) {
     return text;
 }
 
-function makeMessage(type, payload = null, headers = null) {
+// A Gio.UnixFDList with duplicates of the descriptors, which are numbers.
+function makeFdList(fds) {
+    if (fds === null || fds instanceof Gio.UnixFDList)
+        return fds;
+    const list = new Gio.UnixFDList();
+    for (const fd of fds)
+        list.append(fd);
+    countFds(fds.length);
+    return list;
+}
+
+function makeMessage(type, payload = null, headers = null, fds = null) {
     const [format, bytes] = encode(payload);
     const strv = Object.entries(headers ?? {}).flat().map(checked);
-    return Ipc.Message.new_full(checked(type), format, bytes, strv.length > 0 ? strv : null, null);
+    return Ipc.Message.new_full(checked(type), format, bytes, strv.length > 0 ? strv : null, makeFdList(fds));
 }
 
 // GJS takes the keys of a GHashTable for Latin-1, whatever they are.

@@ -88,20 +88,31 @@ def _encode(payload):
                         + type(payload).__name__) from None
 
 
+def _fd_list(files):
+    """A Gio.UnixFDList with duplicates of the descriptors of FILES: whatever has a fileno(), or numbers."""
+    if files is None or isinstance(files, Gio.UnixFDList):
+        return files
+    result = Gio.UnixFDList.new()
+    for file in files:
+        result.append(file if isinstance(file, int) else file.fileno())
+    return result
+
+
 @_export
 @override
 class Message(Ipc.Message):
     """
     Message (message_type, payload=None, headers=None): the type of the payload chooses the format:
     bytes-like: BYTES, str: TEXT, dict or list: JSON, GLib.Variant: VARIANT. Another can be said with format
-    (Message ('t', '[1,2]', format=Ipc.PayloadFormat.JSON)).
+    (Message ('t', '[1,2]', format=Ipc.PayloadFormat.JSON)). fd_list: open files, or their descriptors, which the
+    message duplicates; or a Gio.UnixFDList.
     """
 
     def __new__(cls, message_type, payload=None, headers=None, *, format=None, fd_list=None):
         natural, data = _encode(payload)
         strv = [_checked(text, 'a header') for pair in (headers or {}).items() for text in pair]
         return Ipc.Message.new_full(_checked(message_type, 'the message type'),
-                                    natural if format is None else format, data, strv or None, fd_list)
+                                    natural if format is None else format, data, strv or None, _fd_list(fd_list))
 
     def __init__(self, *args, **kwargs):
         pass

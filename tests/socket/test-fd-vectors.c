@@ -155,10 +155,12 @@ check_stream (gpointer data, JsonObject *vector, GByteArray *bytes)
   Play *play = data;
   g_autofree char *expected = get_expected_messages (vector);
   g_autoptr (Service) service = NULL;
+  g_autoptr (IpcClient) bystander = NULL;
   g_autoptr (Raw) raw = NULL;
   guint n_fds;
 
   service = start_for (play, vector);
+  bystander = client_open (ipc_server_get_address (service->server));
   g_string_truncate (play->seen, 0);
   n_fds = ipc_test_count_fds ();
   raw = raw_connect (ipc_server_get_address (service->server));
@@ -175,6 +177,7 @@ check_stream (gpointer data, JsonObject *vector, GByteArray *bytes)
     g_assert_no_error (service_wait_disconnected (service, 1));
   g_ptr_array_set_size (service->connections, 0);
   g_assert_cmpuint (ipc_test_count_fds (), ==, n_fds);
+  client_check (bystander);
 }
 
 static void

@@ -62,13 +62,45 @@ def chat(directory):
         equal(one.end(), 0)
 
 
+def count(file_name):
+    return run(os.environ['FD_CLIENT'], 'example', str(file_name))
+
+
+@case
+def descriptors(directory):
+    """The server gets the open file, and no other kind of descriptor blocks it."""
+    file = directory / 'file'
+    pipe = directory / 'pipe'
+    os.mkfifo(pipe)
+    with serve('FD_SERVER') as server, open(os.open(pipe, os.O_RDWR), 'rb'):
+        for content in b'', b'one\ntwo\n', b'x' * 200000 + b'\n' * 3:
+            file.write_bytes(content)
+            result = count(file)
+            equal((result.returncode, result.stdout, result.stderr),
+                  (0, b'%d lines, %d bytes\n' % (content.count(b'\n'), len(content)), b''))
+        for other in pipe, '/dev/zero':
+            result = count(other)
+            equal((result.returncode, result.stdout), (1, b''), str(other))
+            equal(b'not a regular file' in result.stderr, True, result.stderr)
+        missing = count(directory / 'missing')
+        equal((missing.returncode, b'missing' in missing.stderr), (1, True), missing.stderr)
+        # JavaScript closes what it got when it collects the message.
+        if os.environ['FD_SERVER'].endswith('.js'):
+            equal(server.end(signal.SIGTERM), 0)
+            return
+        descriptors_of = f'/proc/{server.pid}/fd'
+        equal([name for name in os.listdir(descriptors_of)
+               if os.readlink(f'{descriptors_of}/{name}').startswith((str(directory / 'file'), '/dev/zero'))], [])
+        equal(server.end(signal.SIGTERM), 0)
+
+
 @case
 def usage(directory):
-    for variable in 'ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT':
+    for variable in 'ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT':
         equal(run(os.environ[variable]).returncode, 2, variable)
-    for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT':
+    for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER':
         equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
 
 
 if __name__ == '__main__':
-    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, usage))
+    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, usage))

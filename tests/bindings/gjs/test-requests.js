@@ -35,6 +35,48 @@ test('headers', async () => {
     equal([got.headers.lang, got.headers['ключ'], Object.keys(got.headers).length], ['de', '', 2]);
 });
 
+function countOpenFds() {
+    const children = Gio.File.new_for_path('/proc/self/fd').enumerate_children('standard::name', 0, null);
+    let n = 0;
+    while (children.next_file(null))
+        n++;
+    children.close(null);
+    return n;
+}
+
+test('descriptors', async () => {
+    const address = newAddress();
+    const server = new Ipc.SocketServer({address, max_fds: 2});
+    server.add_handler('swap', (_, connection, request) => {
+        const list = request.fd_list;
+        return make('swapped', null, null, [list.get(1), list.get(0)]);
+    });
+    server.start();
+    const client = await openClient(address);
+    const path = GLib.build_filenamev([GLib.path_get_dirname(address), 'file']);
+    GLib.file_set_contents(path, 'hello');
+    const stream = Gio.File.new_for_path(path).read(null);
+    const reply = await client.request_async(make('swap', null, null, [stream.get_fd(), 0]));
+    equal(reply.fd_list.get_length(), 2);
+    equal(new TextDecoder().decode(GLib.file_get_contents(`/proc/self/fd/${reply.fd_list.peek_fds()[1]}`)[1]), 'hello');
+    await raisedError(() => client.request_async(make('swap', null, null, [0, 0, 0])), Ipc.Error, Ipc.Error.LIMIT_EXCEEDED);
+    server.stop();
+});
+
+// They are closed when their message is collected, and that is in time.
+test('descriptors do not pile up', async () => {
+    const address = newAddress();
+    const server = new Ipc.SocketServer({address, max_fds: 4});
+    server.add_handler('take', (_, connection, request) => `${request.fd_list.get_length()}`);
+    server.start();
+    const client = await openClient(address);
+    for (let i = 0; i < 600; i++)
+        equal((await client.request_async(make('take', null, null, [0, 0, 0, 0]))).text, '4');
+    const n = countOpenFds();
+    ok(n < 700, `${n} descriptors are open`);
+    server.stop();
+});
+
 test('what handlers return', async () => {
     const {server, client} = await startBoth();
     for (const [result, field] of [['text', 'text'], [Uint8Array.of(1, 2), 'payload'],

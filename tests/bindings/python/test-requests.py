@@ -2,8 +2,10 @@
 """Requests and replies within one process: formats, errors, timeouts, cancellation."""
 
 import asyncio
+import os
+import tempfile
 
-from case import Case, Gio, GLib, Ipc, awaited, signalled
+from case import Case, Gio, GLib, Ipc, awaited, open_fds, signalled
 import tap
 
 FORMATS = Ipc.PayloadFormat
@@ -38,6 +40,36 @@ class TestRequests(Case):
         got = await client.request_async(Ipc.Message('mirror', b'x', headers))
         self.assertEqual(got.headers, headers)
         self.assertEqual(got.get_header('lang'), 'de')
+
+    @awaited
+    async def test_descriptors(self):
+        def swap(server, connection, request):
+            return Ipc.Message('swapped', fd_list=reversed(request.fd_list.peek_fds()))
+
+        server = Ipc.SocketServer(self.address, max_fds=2)
+        server.add_handler('swap', swap)
+        server.start()
+        self.addCleanup(server.stop)
+        client = await self.open_client()
+        before = open_fds()
+        with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as other:
+            one.write(b'one')
+            one.flush()
+            for files in ([one, other], [one.fileno(), other.fileno()],
+                          Gio.UnixFDList.new_from_array([os.dup(one.fileno()), os.dup(other.fileno())])):
+                reply = await client.request_async(Ipc.Message('swap', fd_list=files))
+                self.assertEqual(os.fstat(reply.fd_list.peek_fds()[0]).st_ino, os.fstat(other.fileno()).st_ino)
+                with open(reply.fd_list.get(1), 'rb') as same:
+                    self.assertEqual(os.pread(same.fileno(), 10, 0), b'one')
+            del files
+            with self.assertRaises(GLib.Error) as caught:
+                await client.request_async(Ipc.Message('swap', fd_list=[one, one, one]))
+            self.assert_error(caught.exception, Ipc.Error.LIMIT_EXCEEDED)
+            for i in range(300):
+                await client.request_async(Ipc.Message('swap', fd_list=[one, other]))
+        del reply, caught
+        # Python may still have the last message or two.
+        self.assertLessEqual(open_fds(), before + 4)
 
     @awaited
     async def test_what_handlers_return(self):
