@@ -25,6 +25,11 @@
  * that start with `ipc.` belong to the library. The payload is bytes, text, JSON
  * or a GVariant ([enum@Ipc.PayloadFormat]).
  *
+ * Descriptors may go along, as many as [property@Ipc.Server:max-fds] and [property@Ipc.Client:max-fds] allow. Each
+ * sending duplicates them, so that the list may be emptied afterwards; whoever gets the message gets descriptors of its
+ * own, which are closed on exec, and with the message. A handle (`h`) in a GVariant is an index into them, by
+ * convention. Who reads from one that came has to expect any kind: a pipe may block.
+ *
  * The constructors accept anything; sending checks everything before a byte is
  * written, and reports what is wrong.
  *
@@ -40,7 +45,9 @@
  * ## When a process dies
  *
  * A message is memory of this process alone; nothing of it is shared with the
- * peer. Descriptors in it stay open until its last reference is gone.
+ * peer, except a large payload that was sent again and again, which both may have mapped, read-only and sealed.
+ * Descriptors in it stay open until its last reference is gone. What was under way to a process that died is
+ * closed by the kernel.
  *
  * ## Caveats
  *

@@ -181,10 +181,22 @@ ipc_outbox_add_cargo (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload
   return (guint8 *) block->data;
 }
 
+/* What the next write begins with. */
+static IpcOutBlock *
+get_front (IpcOutbox *self)
+{
+  IpcOutBlock *block = self->head;
+
+  while (block != NULL && block->start == block->end)
+    block = block->next;
+  return block;
+}
+
 guint
 ipc_outbox_get_fds (IpcOutbox *self, int *fds)
 {
-  IpcOutCargo *cargo = self->head != NULL ? self->head->cargo : NULL;
+  IpcOutBlock *front = get_front (self);
+  IpcOutCargo *cargo = front != NULL ? front->cargo : NULL;
   guint n = 0;
 
   if (cargo == NULL)
@@ -199,7 +211,7 @@ ipc_outbox_get_fds (IpcOutbox *self, int *fds)
 guint8 *
 ipc_outbox_unshare (IpcOutbox *self, gsize *payload_size)
 {
-  IpcOutBlock *block = self->head;
+  IpcOutBlock *block = get_front (self);
   IpcOutBlock *inlined;
 
   if (block == NULL || block->cargo == NULL || block->cargo->payload == NULL)

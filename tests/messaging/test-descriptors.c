@@ -552,6 +552,51 @@ test_closed_while_waiting (IpcTest *test)
     }
 }
 
+/* The text of each is the number of its descriptor, if it has one. */
+static void
+check_own_number (gpointer instance, IpcMessage *message, gpointer data)
+{
+  Log *log = data;
+
+  log->n_messages++;
+  log->n_fds += count (message);
+  if (count (message) > 0)
+    assert_numbers (message, (guint) g_ascii_strtoull (ipc_message_get_text (message), NULL, 10), 1);
+}
+
+/* Events are taken out of the queue from among those with descriptors, which stay, each with its own. */
+static void
+test_others_are_dropped (IpcTest *test)
+{
+  g_auto(Pair) pair = { 0 };
+  Log log = { 0 };
+  guint n_with = 0;
+
+  pair_init (&pair, test);
+  ipc_server_set_max_fds (pair.server, 1);
+  ipc_server_set_max_queued_bytes (pair.server, 65536);
+  ipc_server_set_overflow_policy (pair.server, IPC_OVERFLOW_POLICY_DROP_OLDEST);
+  pair_open (&pair);
+  g_signal_connect (pair.near, "message-received", G_CALLBACK (check_own_number), &log);
+  for (guint i = 0; i < 2000; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u%*s", i, 1000, "");
+      g_autoptr(GBytes) payload = g_bytes_new_static (text, strlen (text));
+      gboolean with = i % 50 == 7 && pair.far->outbox.n_fds < 40;
+      g_autoptr(GUnixFDList) list = new_list (i, with ? 1 : 0);
+      g_autoptr(IpcMessage) message = ipc_message_new_full ("event", IPC_PAYLOAD_FORMAT_TEXT, payload, NULL, list);
+
+      send_ok (pair.far, message);
+      n_with += with;
+    }
+  g_assert_cmpuint (pair.far->messages_dropped, >, 100);
+  ipc_test_wait_for (ipc_connection_get_queued_bytes (pair.far) == 0);
+  ipc_test_settle ();
+  g_assert_cmpuint (n_with, >, 20);
+  g_assert_cmpuint (log.n_fds, ==, n_with);
+  g_assert_cmpuint (log.n_messages + pair.far->messages_dropped, ==, 2000);
+}
+
 /* An answer that nobody waits for any more: its descriptors are closed, and the connection goes on. */
 static IpcMessage *
 keep_request (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer kept, GError **error)
@@ -881,6 +926,7 @@ static const struct
   { "full", test_full },
   { "cancelled-while-waiting", test_cancelled_while_waiting },
   { "closed-while-waiting", test_closed_while_waiting },
+  { "others-are-dropped", test_others_are_dropped },
   { "late-reply", test_late_reply },
   { "synchronous", test_synchronous },
   { "synchronous-too-many", test_synchronous_too_many },

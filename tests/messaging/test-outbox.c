@@ -5,6 +5,7 @@
 #include "messaging/ipc-outbox-private.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "ipc-test.h"
 
@@ -162,6 +163,116 @@ test_max_pieces (IpcTest *test)
   g_assert_cmpuint (fixture.outbox.queued, ==, 0);
 }
 
+/* ── With descriptors ── */
+
+#define FRAME 40
+
+static IpcFds *
+new_fds (guint n)
+{
+  g_autoptr(GUnixFDList) list = g_unix_fd_list_new ();
+
+  for (guint i = 0; i < n; i++)
+    g_unix_fd_list_append (list, STDERR_FILENO, NULL);
+  return ipc_fds_new_dup (list, NULL);
+}
+
+static void
+add_cargo (Fixture *self, guint n)
+{
+  fill (self, ipc_outbox_add_cargo (&self->outbox, FRAME, new_fds (n), NULL), FRAME);
+}
+
+/* They are there exactly while the front is the first byte of their frame, and no piece goes beyond the next such frame. */
+static void
+test_cargo (IpcTest *test)
+{
+  for (gsize portion = 1; portion <= 2 * FRAME + 7; portion++)
+    {
+      g_auto(Fixture) fixture;
+      gsize starts[6];
+      guint n_fds = ipc_test_count_fds ();
+      guint next = 0;
+
+      fixture_init (&fixture);
+      for (guint i = 0; i < 6; i++)
+        {
+          if (i % 2 == 0)
+            add (&fixture, 7);
+          if (i == 3)
+            add_bytes (&fixture, 0);
+          starts[i] = fixture.model->len;
+          add_cargo (&fixture, i + 1);
+        }
+      add (&fixture, 7);
+      g_assert_cmpuint (fixture.outbox.n_fds, ==, 21);
+      g_assert_cmpuint (ipc_test_count_fds (), ==, n_fds + 21);
+      while (fixture.outbox.queued > 0)
+        {
+          int fds[IPC_FDS_PER_SENDMSG];
+          struct iovec iov[32];
+          gsize most = count_bytes (iov, ipc_outbox_get_iovec (&fixture.outbox, iov, 32));
+          gboolean begins = next < 6 && fixture.taken == starts[next];
+
+          g_assert_cmpuint (ipc_outbox_get_fds (&fixture.outbox, fds), ==, begins ? next + 1 : 0);
+          next += begins;
+          g_assert_cmpuint (fixture.taken + most, ==, next < 6 ? starts[next] : fixture.model->len);
+          take (&fixture, portion, 32);
+        }
+      g_assert_cmpuint (next, ==, 6);
+      g_assert_cmpuint (fixture.outbox.n_cargos + fixture.outbox.n_fds, ==, 0);
+      g_assert_cmpuint (ipc_test_count_fds (), ==, n_fds);
+      add_cargo (&fixture, 3);
+      ipc_outbox_clear (&fixture.outbox);
+      g_assert_cmpuint (ipc_test_count_fds (), ==, n_fds);
+    }
+}
+
+/* Its payload follows inline, without what is behind it changing its position. */
+static void
+test_unshare (IpcTest *test)
+{
+  g_autofree char *text = g_strnfill (300000, 'x');
+  g_autoptr(GBytes) bytes = g_bytes_new_static (text, 300000);
+
+  for (guint n = 0; n < 3; n++)
+    {
+      g_autoptr(IpcMessage) message = ipc_message_new ("t", bytes);
+      IpcOutbox outbox = { 0 };
+      IpcSharedPayload *payload = NULL;
+      struct iovec iov[4];
+      int fds[IPC_FDS_PER_SENDMSG];
+      gsize size = 0, total;
+      guint64 behind;
+
+      while (payload == NULL)
+        payload = ipc_shared_payload_get (message);
+      memset (ipc_outbox_add_cargo (&outbox, FRAME, n > 0 ? new_fds (n) : NULL, payload), 'h', FRAME);
+      behind = outbox.total_in;
+      memcpy (ipc_outbox_add (&outbox, 3), "end", 3);
+      g_assert_cmpuint (ipc_outbox_get_load (&outbox), ==, FRAME + 3 + 300000);
+      g_assert_cmpuint (ipc_outbox_get_fds (&outbox, fds), ==, n + 1);
+      g_assert_nonnull (ipc_outbox_unshare (&outbox, &size));
+      g_assert_cmpuint (size, ==, 300000);
+      g_assert_null (ipc_outbox_unshare (&outbox, &size));
+      g_assert_cmpuint (ipc_outbox_get_fds (&outbox, fds), ==, n);
+      g_assert_cmpint (ipc_outbox_get_iovec (&outbox, iov, 4), ==, 3);
+      g_assert_cmpuint (iov[0].iov_len, ==, FRAME - 8);
+      g_assert_cmpmem (iov[1].iov_base, iov[1].iov_len, text, 300000);
+      g_assert_cmpmem (iov[2].iov_base, iov[2].iov_len, "end", 3);
+      total = FRAME - 8 + 300000;
+      for (gsize left = total; left > 0; left -= MIN (left, 999))
+        {
+          g_assert_cmpuint (ipc_outbox_total_out (&outbox), <, behind);
+          ipc_outbox_written (&outbox, MIN (left, 999));
+        }
+      g_assert_cmpuint (ipc_outbox_total_out (&outbox), ==, behind);
+      ipc_outbox_written (&outbox, 3);
+      g_assert_cmpuint (ipc_outbox_get_load (&outbox), ==, 0);
+      ipc_outbox_clear (&outbox);
+    }
+}
+
 static void
 test_empty_bytes (IpcTest *test)
 {
@@ -253,6 +364,8 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/outbox/gathers", test_gathers);
   ipc_test_add ("/messaging/outbox/references", test_references);
   ipc_test_add ("/messaging/outbox/max-pieces", test_max_pieces);
+  ipc_test_add ("/messaging/outbox/cargo", test_cargo);
+  ipc_test_add ("/messaging/outbox/unshare", test_unshare);
   ipc_test_add ("/messaging/outbox/empty-bytes", test_empty_bytes);
   ipc_test_add ("/messaging/outbox/sizes", test_sizes);
   ipc_test_add ("/messaging/outbox/random", test_random);
