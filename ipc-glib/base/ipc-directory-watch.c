@@ -174,15 +174,12 @@ set_limit_error (GError **error, const char *what, const char *setting)
 static int
 open_inotify (GError **error)
 {
-  int fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
+  int fd = ipc_fork_open (inotify_init1 (IN_NONBLOCK | IN_CLOEXEC));
   int system_errno = errno;
   int spare;
 
   if (fd >= 0)
-    {
-      ipc_fork_guard_fd (fd);
-      return fd;
-    }
+    return fd;
   /* EMFILE is said of two limits. */
   spare = system_errno == EMFILE ? open ("/", O_PATH | O_CLOEXEC) : -1;
   if (spare >= 0)
@@ -219,8 +216,7 @@ add_directory (int fd, int directory_fd, GError **error)
 static void
 close_inotify (int fd)
 {
-  ipc_fork_unguard_fd (fd);
-  close (fd);
+  ipc_fork_close (fd);
 }
 
 IpcDirectoryWatch *

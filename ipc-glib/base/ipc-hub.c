@@ -380,8 +380,7 @@ hub_finalize (GSource *source)
 
   if (hub->epoll_fd >= 0 && hub->generation == ipc_fork_generation ())
     {
-      ipc_fork_unguard_fd (hub->epoll_fd);
-      close (hub->epoll_fd);
+      ipc_fork_close (hub->epoll_fd);
     }
   ipc_timer_queue_clear (&hub->timers);
   g_array_unref (hub->slots);
@@ -407,7 +406,7 @@ static IpcHub *
 hub_new (GMainContext *context, GError **error)
 {
   IpcHub *hub;
-  int fd = epoll_create1 (EPOLL_CLOEXEC);
+  int fd = ipc_fork_open (epoll_create1 (EPOLL_CLOEXEC));
 
   if (fd < 0)
     {
@@ -418,7 +417,6 @@ hub_new (GMainContext *context, GError **error)
   hub->context = context;
   hub->epoll_fd = fd;
   hub->generation = ipc_fork_generation ();
-  ipc_fork_guard_fd (fd);
   g_mutex_init (&hub->lock);
   g_queue_init (&hub->flush);
   g_queue_init (&hub->attend);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The set of guarded descriptors: a bitmap in chunks, which are linked once and
- * never freed, so that it can be read and changed without a lock. A lock would
- * be wrong here: the child runs the handler below with whatever its parent's
- * other threads happened to hold.
+ * never freed, so that it can be read and changed without a lock: the child runs
+ * the handler below with whatever its parent's other threads happened to hold.
+ * The one lock there is, is taken by who forks, before it does.
  *
  * Owned by the process. The caller keeps true that a number it guards is its
  * own until it has unguarded it.
@@ -11,6 +11,7 @@
 #include "core/ipc-fork.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct Chunk
 static Chunk first_chunk;
 static _Atomic (Chunk *) chunks = &first_chunk;
 static _Atomic unsigned generation;
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
 static Chunk *
 find_chunk (Chunk *from, int fd)
@@ -108,13 +110,14 @@ in_child (void)
             close_word (&chunk->words[i], chunk->first_fd + i * BITS_PER_WORD);
         }
     }
+  ipc_fork_release ();
 }
 
 /* When the library is loaded, so that no object can be older than the count of forks. */
 __attribute__ ((constructor)) static void
 watch_forks (void)
 {
-  if (pthread_atfork (NULL, NULL, in_child) != 0)
+  if (pthread_atfork (ipc_fork_hold, ipc_fork_release, in_child) != 0)
     abort ();
 }
 
@@ -145,4 +148,28 @@ ipc_fork_unguard_fd (int fd)
   chunk = find_chunk (atomic_load (&chunks), fd);
   if (chunk != NULL)
     atomic_fetch_and (word_of (chunk, fd), ~bit_of (fd));
+}
+
+void
+ipc_fork_hold (void)
+{
+  pthread_mutex_lock (&opening);
+}
+
+void
+ipc_fork_release (void)
+{
+  pthread_mutex_unlock (&opening);
+}
+
+void
+ipc_fork_close (int fd)
+{
+  int system_errno = errno;
+
+  ipc_fork_hold ();
+  ipc_fork_unguard_fd (fd);
+  close (fd);
+  ipc_fork_release ();
+  errno = system_errno;
 }

@@ -15,7 +15,30 @@
 /* Counts the forks between the first process and this one; cheap (one load). */
 unsigned ipc_fork_generation (void);
 
-/* Guard FD: a forked child closes it. Any thread. Guard it as soon as it is open (a fork of another
- * thread in between hands it to the child), unguard it before closing it. */
+/* Guard FD: a forked child closes it. Any thread. Unguard it before somebody else closes it. */
 void ipc_fork_guard_fd   (int fd);
 void ipc_fork_unguard_fd (int fd);
+
+/*
+ * A fork of another thread between open() and guarding would hand the descriptor to the child. Between these two no
+ * other thread forks: it waits. So only what opens and guards belongs there, and nothing that waits itself.
+ *
+ * What is opened elsewhere has that window: descriptors that come in messages (they would cost a lock for each read),
+ * and the first connection of several that GSocketService has accepted, until it is taken over.
+ */
+void ipc_fork_hold    (void);
+void ipc_fork_release (void);
+
+/* The descriptor that the expression CALL opens, guarded, or -1 with errno. */
+#define ipc_fork_open(call) \
+  ({ \
+    int ipc_fork_fd; \
+    ipc_fork_hold (); \
+    ipc_fork_fd = (call); \
+    if (ipc_fork_fd >= 0) \
+      ipc_fork_guard_fd (ipc_fork_fd); \
+    ipc_fork_release (); \
+    ipc_fork_fd; \
+  })
+/* Unguards and closes it, with no fork in between; errno stays. */
+void ipc_fork_close   (int fd);

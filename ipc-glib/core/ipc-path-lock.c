@@ -102,13 +102,12 @@ open_lock_file (const LockFile *self, IpcFault *fault)
   /* Looked at first, because opening a device may already do something. */
   if (!ipc_directory_check_entry (self->directory_fd, self->name, S_IFREG, &exists, NULL, NULL, fault))
     return -1;
-  fd = openat (self->directory_fd, self->name, O_RDWR | O_CREAT | LOCK_FLAGS, 0600);
+  fd = ipc_fork_open (openat (self->directory_fd, self->name, O_RDWR | O_CREAT | LOCK_FLAGS, 0600));
   if (fd < 0)
     {
       ipc_fault_set_errno (fault, errno, "cannot open the lock of %s", self->shown);
       return -1;
     }
-  ipc_fork_guard_fd (fd);
   return fd;
 }
 
@@ -117,8 +116,7 @@ static void
 close_lock_file (int fd)
 {
   flock_uninterrupted (fd, LOCK_UN);
-  ipc_fork_unguard_fd (fd);
-  close (fd);
+  ipc_fork_close (fd);
 }
 
 /* Whether the name still leads to the file that was locked; if not, its lock means nothing. */
@@ -258,10 +256,9 @@ ipc_path_lock_is_held (int directory_fd, const char *basename)
 
   if (!lock_file_init (&file, directory_fd, basename, NULL))
     return false;
-  fd = openat (directory_fd, file.name, O_RDONLY | LOCK_FLAGS);
+  fd = ipc_fork_open (openat (directory_fd, file.name, O_RDONLY | LOCK_FLAGS));
   if (fd < 0)
     return false;
-  ipc_fork_guard_fd (fd);
   if (check_lock_file (&file, fd, NULL))
     held = flock_uninterrupted (fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   close_lock_file (fd);

@@ -201,8 +201,7 @@ close_fd_locked (IpcConnection *self)
     return;
   if (self->generation == ipc_fork_generation ())
     {
-      ipc_fork_unguard_fd (self->fd);
-      close (self->fd);
+      ipc_fork_close (self->fd);
     }
   self->fd = -1;
   ipc_fd_queue_clear (&self->fds);

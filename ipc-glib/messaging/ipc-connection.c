@@ -292,13 +292,11 @@ ipc_connection_finalize (GObject *object)
 
   if (self->fd >= 0 && self->generation == ipc_fork_generation ())
     {
-      ipc_fork_unguard_fd (self->fd);
-      close (self->fd);
+      ipc_fork_close (self->fd);
     }
   if (self->peer_pidfd >= 0 && self->generation == ipc_fork_generation ())
     {
-      ipc_fork_unguard_fd (self->peer_pidfd);
-      close (self->peer_pidfd);
+      ipc_fork_close (self->peer_pidfd);
     }
   ipc_request_clear (self);
   ipc_inbox_clear (&self->inbox);

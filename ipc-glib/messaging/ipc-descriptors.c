@@ -14,8 +14,7 @@ close_all (const int *fds, guint n, unsigned generation)
     return;
   for (guint i = 0; i < n; i++)
     {
-      ipc_fork_unguard_fd (fds[i]);
-      close (fds[i]);
+      ipc_fork_close (fds[i]);
     }
 }
 

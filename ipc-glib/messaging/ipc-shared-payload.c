@@ -66,8 +66,7 @@ ipc_shared_payload_unref (IpcSharedPayload *self)
     return;
   if (self->generation == ipc_fork_generation ())
     {
-      ipc_fork_unguard_fd (self->fd);
-      close (self->fd);
+      ipc_fork_close (self->fd);
     }
   g_atomic_int_add (&n_shared, -1);
   g_bytes_unref (self->bytes);

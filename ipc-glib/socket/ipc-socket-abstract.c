@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
+#include "core/ipc-fork.h"
 #include "socket/ipc-socket-local-private.h"
 
 /* The name is what follows the first byte, to the end: there is no NUL after it. */
@@ -27,7 +28,7 @@ make_address (struct sockaddr_un *address, const char *name)
 static int
 make_socket (const char *name, GError **error)
 {
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = ipc_fork_open (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
   if (fd < 0)
     ipc_error_set_errno (error, errno, "cannot make a socket for abstract:%s", name);
@@ -69,7 +70,7 @@ ipc_socket_abstract_listen (const char *name, int backlog, GError **error)
     set_in_use (name, error);
   else
     ipc_error_set_errno (error, errno, "cannot listen at abstract:%s", name);
-  close (fd);
+  ipc_fork_close (fd);
   return -1;
 }
 
@@ -95,6 +96,6 @@ ipc_socket_abstract_connect (const char *name, GMainContext **context, GError **
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "abstract:%s: too many clients connect at once", name);
   else
     ipc_error_set_errno (error, errno, "cannot connect to abstract:%s", name);
-  close (fd);
+  ipc_fork_close (fd);
   return -1;
 }

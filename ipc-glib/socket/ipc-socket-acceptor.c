@@ -216,7 +216,7 @@ accept_waiting (IpcSocketAcceptor *self)
           try_later (self);
           return;
         }
-      fd = accept4 (self->reserve_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      fd = ipc_fork_open (accept4 (self->reserve_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
         continue;
       if (fd < 0 && errno == EAGAIN)
@@ -247,7 +247,7 @@ incoming (GSocketService *service, GSocketConnection *stream, GObject *source, g
     return TRUE;
   self->ref_count++;
   /* A connection of ours is leaner without all that. */
-  fd = fcntl (g_socket_get_fd (socket), F_DUPFD_CLOEXEC, 0);
+  fd = ipc_fork_open (fcntl (g_socket_get_fd (socket), F_DUPFD_CLOEXEC, 0));
   g_socket_close (socket, NULL);
   if (fd >= 0)
     self->funcs->take (fd, self->user_data);
@@ -316,8 +316,7 @@ ipc_socket_acceptor_free (IpcSocketAcceptor *self)
   shut (self);
   g_source_destroy (self->gate);
   g_clear_pointer (&self->gate, g_source_unref);
-  ipc_fork_unguard_fd (self->reserve_fd);
-  close (self->reserve_fd);
+  ipc_fork_close (self->reserve_fd);
   self->reserve_fd = -1;
   acceptor_unref (self);
 }

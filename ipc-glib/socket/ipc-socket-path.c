@@ -209,10 +209,9 @@ listen_at (IpcSocketPath *self, const char *temporary, const IpcSocketPathOption
   struct sockaddr_un address;
   socklen_t size = make_address (&address, "/proc/self/fd/%d/%s", self->directory_fd, temporary);
 
-  self->listen_fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  self->listen_fd = ipc_fork_open (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (self->listen_fd < 0)
     return set_system_error (error, "make", self->shown);
-  ipc_fork_guard_fd (self->listen_fd);
   /* bind() makes the file with the mode of the socket, whatever the umask takes away; it never adds. */
   if (fchmod (self->listen_fd, 0600) != 0 || bind (self->listen_fd, (struct sockaddr *) &address, size) != 0)
     return set_system_error (error, "bind", self->shown);
@@ -285,8 +284,7 @@ close_guarded (int *fd)
 {
   if (*fd < 0)
     return;
-  ipc_fork_unguard_fd (*fd);
-  close (*fd);
+  ipc_fork_close (*fd);
   *fd = -1;
 }
 
@@ -320,7 +318,7 @@ connect_to (int node_fd, const char *shown, GError **error)
 {
   struct sockaddr_un address;
   socklen_t size = make_address (&address, "/proc/self/fd/%d", node_fd);
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = ipc_fork_open (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   int connect_errno;
 
   if (fd < 0)
@@ -331,7 +329,7 @@ connect_to (int node_fd, const char *shown, GError **error)
   if (connect (fd, (struct sockaddr *) &address, size) == 0)
     return fd;
   connect_errno = errno;
-  close (fd);
+  ipc_fork_close (fd);
   if (connect_errno == ECONNREFUSED)
     return set_no_server (error, shown, "nobody listens; its server is gone");
   if (connect_errno == EAGAIN)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -261,6 +262,78 @@ test_threads (IpcTest *test)
   close (fixture.plain);
 }
 
+/* What is open between holding and releasing is never seen by a child that has it not closed. */
+typedef struct
+{
+  const char *path;
+  dev_t device;
+  ino_t inode;
+  gint *stop;
+} Opener;
+
+static gpointer
+open_in_thread (gpointer data)
+{
+  Opener *self = data;
+
+  while (!g_atomic_int_get (self->stop))
+    {
+      int fd;
+
+      ipc_fork_hold ();
+      fd = open (self->path, O_RDONLY | O_CLOEXEC);
+      /* the window, wide open */
+      g_usleep (50);
+      ipc_fork_guard_fd (fd);
+      ipc_fork_release ();
+      ipc_fork_close (fd);
+      fd = ipc_fork_open (open (self->path, O_RDONLY | O_CLOEXEC));
+      ipc_fork_close (fd);
+    }
+  return NULL;
+}
+
+static int
+count_leaked (const Opener *opener)
+{
+  struct stat status;
+  int n = 0;
+
+  for (int fd = 0; fd < 200; fd++)
+    n += fstat (fd, &status) == 0 && status.st_dev == opener->device && status.st_ino == opener->inode;
+  return n;
+}
+
+static void
+test_held (IpcTest *test)
+{
+  g_autofree char *path = ipc_test_path (test, "file");
+  struct stat status;
+  gint stop = 0;
+  Opener opener = { path, 0, 0, &stop };
+  GThread *threads[2];
+
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  g_assert_no_errno (stat (path, &status));
+  opener.device = status.st_dev;
+  opener.inode = status.st_ino;
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("open", open_in_thread, &opener);
+  for (guint i = 0; i < 300; i++)
+    {
+      int result;
+      pid_t child = fork ();
+
+      if (child == 0)
+        _exit (count_leaked (&opener));
+      g_assert_cmpint (waitpid (child, &result, 0), ==, child);
+      g_assert_cmpint (result, ==, 0);
+    }
+  g_atomic_int_set (&stop, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -271,5 +344,6 @@ main (int argc, char **argv)
   ipc_test_add ("/core/fork/chunks", test_chunks);
   ipc_test_add ("/core/fork/generation", test_generation);
   ipc_test_add ("/core/fork/threads", test_threads);
+  ipc_test_add ("/core/fork/held", test_held);
   return ipc_test_run ();
 }
