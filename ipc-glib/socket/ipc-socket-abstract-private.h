@@ -8,7 +8,7 @@
 
 #include <gio/gio.h>
 
-/* A descriptor that listens, or -1 with ADDRESS_IN_USE. */
+/* A descriptor that listens, guarded (core/ipc-fork.h), or -1 with ADDRESS_IN_USE. */
 int ipc_socket_abstract_listen  (const char *name, int backlog, GError **error);
 /* As ipc_socket_path_connect(). */
 int ipc_socket_abstract_connect (const char *name, GMainContext **context, GError **error);

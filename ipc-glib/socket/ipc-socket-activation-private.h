@@ -10,6 +10,6 @@
 
 #include "socket/ipc-socket-address-private.h"
 
-/* A duplicate of the descriptor that ADDRESS (a FD or SYSTEMD one) means: a Unix stream socket that listens. -1 with
+/* A duplicate, guarded (core/ipc-fork.h), of the descriptor that ADDRESS (a FD or SYSTEMD one) means: a Unix stream socket that listens. -1 with
  * NOT_FOUND, WRONG_TYPE, INVALID_DATA (what the environment says) or INVALID_ARGUMENT (two of that name). */
 int ipc_socket_activation_open (const IpcSocketAddress *address, GError **error);

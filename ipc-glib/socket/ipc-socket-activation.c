@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
+#include "core/ipc-fork.h"
 
 #define FIRST_FD 3              /* sd_listen_fds(3) */
 #define MOST_FDS 65536
@@ -67,12 +68,12 @@ take (int fd, GError **error)
 
   if (!check (fd, error))
     return -1;
-  copy = fcntl (fd, F_DUPFD_CLOEXEC, FIRST_FD);
+  copy = ipc_fork_open (fcntl (fd, F_DUPFD_CLOEXEC, FIRST_FD));
   if (copy < 0 || !close_on_exec (fd) || !g_unix_set_fd_nonblocking (copy, TRUE, NULL))
     {
       ipc_error_set_errno (error, errno, "cannot take over descriptor %d", fd);
       if (copy >= 0)
-        close (copy);
+        ipc_fork_close (copy);
       return -1;
     }
   return copy;

@@ -9,7 +9,6 @@
 #include "base/ipc-directory-watch-private.h"
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
-#include "core/ipc-fork.h"
 #include "messaging/ipc-server-private.h"
 #include "socket/ipc-socket-abstract-private.h"
 #include "socket/ipc-socket-acceptor-private.h"
@@ -200,26 +199,20 @@ check_address (IpcServer *self, const IpcSocketAddress *address, GError **error)
   return TRUE;
 }
 
-/* A descriptor, to which nothing else belongs then. */
+/* A descriptor, guarded, to which nothing else belongs then. */
 static int
 open_socket (IpcSocketServer *self, const IpcSocketAddress *address, GError **error)
 {
   int fd;
 
-  if (ipc_socket_address_is_file (address))
-    {
-      if (!listen_at_file (self, address, error))
-        return -1;
-      fd = self->path.listen_fd;
-      self->path.listen_fd = -1;
-      return fd;
-    }
   if (address->kind == IPC_SOCKET_ADDRESS_ABSTRACT)
-    fd = ipc_socket_abstract_listen (address->basename, BACKLOG, error);
-  else
-    fd = ipc_socket_activation_open (address, error);
-  if (fd >= 0)
-    ipc_fork_guard_fd (fd);
+    return ipc_socket_abstract_listen (address->basename, BACKLOG, error);
+  if (!ipc_socket_address_is_file (address))
+    return ipc_socket_activation_open (address, error);
+  if (!listen_at_file (self, address, error))
+    return -1;
+  fd = self->path.listen_fd;
+  self->path.listen_fd = -1;
   return fd;
 }
 

@@ -210,6 +210,25 @@ test_fd_shut_down (IpcTest *test)
 
 /* ── By the name that the service manager gave ── */
 
+/* With $IPC_TEST_USER as that user, which the unit of a service may say. By descriptor: he may not be able to walk to
+ * the program. */
+static G_NORETURN void
+become_server (const char *name)
+{
+  const char *user = g_getenv ("IPC_TEST_USER");
+  int program = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  char *const argv[] = { (char *) "peer", (char *) "--ipc-test-peer=activated", (char *) name, NULL };
+
+  g_assert_no_errno (program);
+  if (user != NULL)
+    {
+      g_assert_no_errno (setgid ((gid_t) atoi (user)));
+      g_assert_no_errno (setuid ((uid_t) atoi (user)));
+    }
+  fexecve (program, argv, environ);
+  _exit (1);
+}
+
 /* ENVIRONMENT NAMES [FILE-OR-PATH]... SERVE: makes the descriptors from 3 on, and becomes the server at systemd:SERVE.
  * ENVIRONMENT is LISTEN_FDS and LISTEN_PID, separated by a comma; an empty one is not set, `+` is what is right. */
 static int
@@ -239,8 +258,7 @@ play_manager (char **arguments)
     g_setenv ("LISTEN_PID", *set[1] == '+' ? pid : set[1], TRUE);
   if (!g_str_equal (arguments[1], "none"))
     g_setenv ("LISTEN_FDNAMES", arguments[1], TRUE);
-  execl ("/proc/self/exe", "peer", "--ipc-test-peer=activated", arguments[2 + n], NULL);
-  return 1;
+  become_server (arguments[2 + n]);
 }
 
 static gboolean
@@ -259,6 +277,7 @@ play_activated (char **arguments)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GError) error = NULL;
 
+  g_signal_connect (service->server, "authorize-client", G_CALLBACK (grant), NULL);
   if (!ipc_server_start (service->server, &error))
     {
       ipc_test_tell ("%d %s", error->code, error->message);
@@ -302,6 +321,27 @@ test_systemd (IpcTest *test)
   other = ipc_test_peer_spawn ("manager", (const char *[]) { "+,+", "none", one, "unknown", NULL });
   ipc_test_peer_expect (other, "up");
   check_served (one);
+}
+
+/* Who listened first is who clients see, whoever serves now. */
+static void
+test_systemd_of_another_user (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  g_autoptr (IpcTestPeer) peer = NULL;
+  g_autoptr (IpcClient) client = IPC_CLIENT (ipc_socket_client_new (path));
+  g_autoptr (GError) error = NULL;
+
+  if (!ipc_test_need_root ())
+    return;
+  g_setenv ("IPC_TEST_USER", G_STRINGIFY (OTHER_UID), TRUE);
+  peer = ipc_test_peer_spawn ("manager", (const char *[]) { "+,+", "x", path, "x", NULL });
+  g_unsetenv ("IPC_TEST_USER");
+  ipc_test_peer_expect (peer, "up");
+  check_served (path);
+  ipc_client_set_server_uid (client, OTHER_UID);
+  error = client_fail_open (client);
+  assert_ipc_error (error, IPC_ERROR_PERMISSION_DENIED, "the server has uid 0, expected 12345");
 }
 
 typedef struct
@@ -512,6 +552,7 @@ main (int argc, char **argv)
   ipc_test_add ("/socket/activation/fd-bad", test_fd_bad);
   ipc_test_add ("/socket/activation/fd-shut-down", test_fd_shut_down);
   ipc_test_add ("/socket/activation/systemd", test_systemd);
+  ipc_test_add ("/socket/activation/systemd-of-another-user", test_systemd_of_another_user);
   ipc_test_add ("/socket/activation/systemd-bad", test_systemd_bad);
   ipc_test_add ("/socket/abstract/good", test_abstract);
   ipc_test_add ("/socket/abstract/same-context", test_abstract_same_context);

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The examples in C, each as the process it is."""
 
+import configparser
 import os
+import pathlib
 import signal
+import socket
 import subprocess
 import sys
 
@@ -94,6 +97,38 @@ def descriptors(directory):
         equal(server.end(signal.SIGTERM), 0)
 
 
+UNITS = pathlib.Path(__file__).resolve().parents[2] / 'examples' / 'systemd'
+
+
+def read_unit(name):
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read(UNITS / name)
+    return unit
+
+
+@case
+def activated(directory):
+    """The units of the example, played by us: the client is there before its server."""
+    unit = read_unit('ipc-echo.socket')['Socket']
+    address = read_unit('ipc-echo.service')['Service']['ExecStart'].split()[1]
+    path = unit['ListenStream'].replace('%t', str(directory))
+    os.makedirs(os.path.dirname(path), mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(int(unit['Backlog']))
+        with Program(os.environ['ECHO_CLIENT'], path, 'early') as client:
+            # the shell becomes the server, so that the number is right
+            with Program('sh', '-c', 'LISTEN_PID=$$ exec "$0" "$1" 3<&0 </dev/null', os.environ['ECHO_SERVER'], address,
+                         stdin=listener,
+                         env=dict(os.environ, LISTEN_FDS='1', LISTEN_FDNAMES=unit['FileDescriptorName'])) as server:
+                equal(server.line(server.stderr), 'listening on ' + address)
+                equal(client.line(client.stdout), 'echo_response: early')
+                equal(client.end(), 0)
+                equal(server.end(signal.SIGTERM), 0)
+    equal(os.path.exists(path), True, 'the path is not the server\'s')
+
+
 @case
 def usage(directory):
     for variable in 'ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT':
@@ -103,4 +138,4 @@ def usage(directory):
 
 
 if __name__ == '__main__':
-    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, usage))
+    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, usage))
