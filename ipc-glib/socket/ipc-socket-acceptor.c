@@ -50,6 +50,7 @@ struct _IpcSocketAcceptor
   GSource *gate;                /* (owned) */
   GSocketService *service;      /* (nullable) (owned) while it is open */
   GPollFD poll;                 /* what the gate polls while it is open: the descriptor of the service's socket */
+  guint n_incoming;             /* how often it is being told of a client by the service: at most once, but for nested loops */
   guint retry_ms;               /* how long it waited last; 0: it need not */
   gboolean is_short;            /* of descriptors, and that was told */
   const IpcSocketAcceptorFuncs *funcs;
@@ -246,6 +247,7 @@ incoming (GSocketService *service, GSocketConnection *stream, GObject *source, g
   if (is_over (self))
     return TRUE;
   self->ref_count++;
+  self->n_incoming++;
   /* A connection of ours is leaner without all that. */
   fd = ipc_fork_open (fcntl (g_socket_get_fd (socket), F_DUPFD_CLOEXEC, 0));
   g_socket_close (socket, NULL);
@@ -254,6 +256,7 @@ incoming (GSocketService *service, GSocketConnection *stream, GObject *source, g
   else
     g_debug ("a client was lost: %s", g_strerror (errno));
   accept_waiting (self);
+  self->n_incoming--;
   acceptor_unref (self);
   return TRUE;
 }
@@ -269,8 +272,9 @@ gate_check (GSource *source)
     return TRUE;
   if (self->service == NULL || self->poll.revents == 0)
     return FALSE;
-  /* Other than input: it is shut down. */
-  return self->poll.revents != G_IO_IN || !self->funcs->has_room (self->user_data) || !has_descriptors ();
+  /* The service does nothing while it is telling of a client, and whoever listens to that may run the loop. Other than
+   * input: it is shut down. */
+  return self->n_incoming > 0 || self->poll.revents != G_IO_IN || !self->funcs->has_room (self->user_data) || !has_descriptors ();
 }
 
 static gboolean

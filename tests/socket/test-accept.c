@@ -530,6 +530,64 @@ test_silent (IpcTest *test)
   }
 }
 
+/* ── A loop within the judgement ── */
+
+typedef struct
+{
+  GPtrArray *crowd; /* (nullable) (owned) */
+  guint n_asked;
+  guint n_turns;
+} Nest;
+
+/* Asked about the first ones, it takes its time, and many come meanwhile. */
+static IpcAuthorization
+judge_slowly (IpcServer *server, IpcConnection *connection, Nest *nest)
+{
+  gboolean over = FALSE;
+
+  if (nest->n_asked++ > 2)
+    return IPC_AUTHORIZATION_GRANTED;
+  if (nest->crowd == NULL)
+    nest->crowd = connect_crowd (ipc_server_get_address (server), 50);
+  g_timeout_add (100, second_is_over, &over);
+  for (; !over; nest->n_turns++)
+    g_main_context_iteration (NULL, TRUE);
+  return IPC_AUTHORIZATION_GRANTED;
+}
+
+/* Whether they are let in meanwhile or wait, the loop sleeps, and in the end all are in. */
+static void
+run_nest (IpcTest *test, gboolean is_open)
+{
+  g_autoptr (Service) service = service_start (test);
+  g_autofree char *path = socket_path (test);
+  g_autoptr (IpcClient) client = NULL;
+  Nest nest = { NULL };
+
+  g_signal_connect (service->server, "authorize-client", G_CALLBACK (judge_slowly), &nest);
+  if (is_open)
+    ipc_test_settle ();
+  client = client_open (path);
+  client_check (client);
+  ipc_test_wait_for (nest.crowd != NULL && count_in (nest.crowd) == 50);
+  g_assert_cmpuint (nest.n_asked, ==, 51);
+  g_test_message ("%u turns", nest.n_turns);
+  g_assert_cmpuint (nest.n_turns, <, 1000);
+  g_ptr_array_unref (nest.crowd);
+}
+
+static void
+test_nested (IpcTest *test)
+{
+  run_nest (test, TRUE);
+}
+
+static void
+test_nested_at_start (IpcTest *test)
+{
+  run_nest (test, FALSE);
+}
+
 static const IpcTestRole roles[] = {
   { "poor-server", play_poor_server },
   { "crowd", play_crowd },
@@ -545,5 +603,7 @@ main (int argc, char **argv)
   ipc_test_add ("/socket/accept/stopped-while-short", test_stopped_while_short);
   ipc_test_add ("/socket/accept/large-crowd", test_large_crowd);
   ipc_test_add ("/socket/accept/silent", test_silent);
+  ipc_test_add ("/socket/accept/nested", test_nested);
+  ipc_test_add ("/socket/accept/nested-at-start", test_nested_at_start);
   return ipc_test_run ();
 }
