@@ -214,6 +214,8 @@ check_idle (IpcTestPeer *peer)
 
   let_a_second_pass ();
   after = ask_report (peer);
+  g_test_message ("in %d ms, %u turns and %d µs of processor time", (int) (after.when - before.when) / 1000,
+                  after.n_turns - before.n_turns, (int) (after.cpu - before.cpu));
   g_assert_cmpuint (after.n_turns - before.n_turns, <=, 20);
   g_assert_cmpint ((after.cpu - before.cpu) * 20, <=, after.when - before.when);
   g_assert_cmpuint (after.n_logged, ==, 0);
