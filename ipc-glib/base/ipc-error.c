@@ -49,6 +49,12 @@ code_of_fault (IpcFaultCode code)
       return IPC_ERROR_CORRUPT;
     case IPC_FAULT_MISMATCH:
       return IPC_ERROR_MISMATCH;
+    case IPC_FAULT_NOT_FOUND:
+      return IPC_ERROR_NOT_FOUND;
+    case IPC_FAULT_EXISTS:
+      return IPC_ERROR_EXISTS;
+    case IPC_FAULT_LIMIT_EXCEEDED:
+      return IPC_ERROR_LIMIT_EXCEEDED;
     case IPC_FAULT_NONE:
     case IPC_FAULT_SYSTEM:
     default:

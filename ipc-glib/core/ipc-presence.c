@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/ipc-presence.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/ipc-fork.h"
+#include "core/ipc-life.h"
+#include "core/ipc-shared-file.h"
+
+#define NAME ".presence"
+#define LAYOUT 1u
+#define OWNER_INDEX_SHIFT 48
+#define LOCKS_AT ((off_t) 1 << 40)      /* beyond the end of the file, where locks may be all the same */
+#define ATTEMPTS 16
+
+/* One index. */
+typedef struct
+{
+  _Atomic uint64_t incarnation; /* only written by who holds the lock; 0: never used */
+  _Atomic uint32_t life;        /* see core/ipc-life.h */
+  _Atomic uint32_t has_label;
+  char label[IPC_PRESENCE_LABEL];
+  char room[8];
+} Entry;
+
+_Static_assert (sizeof (Entry) == 64, "an entry has a cache line");
+
+struct _IpcPresence
+{
+  IpcSharedFile file;
+  int lock_fd;                  /* fork-guarded */
+  Entry *entries;
+  unsigned index;
+  IpcOwner me;
+  IpcLife *life;                /* (nullable) NULL: without a thread */
+  unsigned generation;
+  unsigned n_users;             /* (mutex all) */
+  IpcPresence *next;            /* (mutex all) */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static IpcPresence *all;        /* (mutex all) those of this process, one a directory */
+
+static void
+lock_all (void)
+{
+  pthread_mutex_lock (&all_lock);
+}
+
+static void
+unlock_all (void)
+{
+  pthread_mutex_unlock (&all_lock);
+}
+
+/* A forked child must not find the lock taken by a thread that it does not have. What is registered last is called
+ * first, so ours has to come after that of core/ipc-fork.c, whose lock is taken with ours held. */
+static void
+init_once (void)
+{
+  ipc_fork_hold ();
+  ipc_fork_release ();
+  pthread_atfork (lock_all, unlock_all, unlock_all);
+}
+
+/* ---- locks ---- */
+
+static int
+lock_op (int fd, int command, short type, unsigned index, struct flock *lock)
+{
+  int result;
+
+  *lock = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = LOCKS_AT + index, .l_len = 1 };
+  do
+    result = fcntl (fd, command, lock);
+  while (result < 0 && errno == EINTR);
+  return result;
+}
+
+/* The first index that nobody has. */
+static bool
+take_index (int fd, unsigned *index, IpcFault *fault)
+{
+  struct flock lock;
+
+  for (unsigned i = 0; i < IPC_PRESENCE_MAX; i++)
+    {
+      if (lock_op (fd, F_OFD_SETLK, F_WRLCK, i, &lock) == 0)
+        {
+          *index = i;
+          return true;
+        }
+      if (errno != EAGAIN && errno != EACCES)
+        return ipc_fault_set_errno (fault, errno, "cannot lock a place in \"%s\"", NAME);
+    }
+  return ipc_fault_set (fault, IPC_FAULT_LIMIT_EXCEEDED, "\"%s\" has no place left: %u processes", NAME, IPC_PRESENCE_MAX);
+}
+
+/* ---- attaching ---- */
+
+static void
+write_label (Entry *entry)
+{
+  atomic_store (&entry->has_label, 0);
+  snprintf (entry->label, sizeof entry->label, "%ld %s", (long) getpid (), program_invocation_short_name);
+  atomic_store (&entry->has_label, 1);
+}
+
+/* The index is ours. A crash before the incarnation is stored leaves the one before, which is dead, in place. */
+static void
+move_in (IpcPresence *self)
+{
+  Entry *entry = &self->entries[self->index];
+  uint64_t incarnation = (atomic_load (&entry->incarnation) + 1) & (((uint64_t) 1 << OWNER_INDEX_SHIFT) - 1);
+
+  if (incarnation == 0)
+    incarnation = 1;
+  atomic_store (&entry->life, 0);
+  write_label (entry);
+  atomic_store (&entry->incarnation, incarnation);
+  self->me = (uint64_t) self->index << OWNER_INDEX_SHIFT | incarnation;
+  self->life = ipc_life_new (&entry->life);
+}
+
+static bool
+open_table (int directory_fd, IpcSharedFile *file, IpcFault *fault)
+{
+  const IpcSharedInfo info = {
+    .kind = IPC_SHARED_PRESENCE,
+    .layout = LAYOUT,
+    .size = IPC_SHARED_HEADER_SIZE + IPC_PRESENCE_MAX * sizeof (Entry),
+  };
+
+  /* Another process may make it, or take it away, in between. */
+  for (int i = 0; i < ATTEMPTS; i++)
+    {
+      if (ipc_shared_file_open (directory_fd, NAME, IPC_SHARED_PRESENCE, LAYOUT, info.size, true, file, fault))
+        {
+          if (file->info.size == info.size)
+            return true;
+          ipc_shared_file_close (file);
+          return ipc_fault_set (fault, IPC_FAULT_CORRUPT, "\"%s\" has %ju bytes, expected %ju", NAME, (uintmax_t) file->info.size, (uintmax_t) info.size);
+        }
+      if (fault->code != IPC_FAULT_NOT_FOUND)
+        return false;
+      if (ipc_shared_file_create (directory_fd, NAME, &info, NULL, NULL, file, fault))
+        return true;
+      if (fault->code != IPC_FAULT_EXISTS)
+        return false;
+    }
+  return false;
+}
+
+/* A description of its own: the lock lives as long as its description, and a map keeps that of its file, in forked
+ * children, too. */
+static int
+open_lock (const IpcSharedFile *file, IpcFault *fault)
+{
+  char path[64];
+  int fd;
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", file->fd);
+  fd = ipc_fork_open (open (path, O_RDWR | O_CLOEXEC));
+  if (fd < 0)
+    ipc_fault_set_errno (fault, errno, "cannot open \"%s\" once more", NAME);
+  return fd;
+}
+
+static IpcPresence *
+find_locked (const IpcSharedFile *file)
+{
+  for (IpcPresence *known = all; known != NULL; known = known->next)
+    if (known->generation == ipc_fork_generation () && known->file.device == file->device && known->file.inode == file->inode)
+      return known;
+  return NULL;
+}
+
+static IpcPresence *
+attach_locked (int directory_fd, IpcFault *fault)
+{
+  IpcSharedFile file = { .fd = -1 };
+  IpcPresence *self;
+  int lock_fd;
+
+  if (!open_table (directory_fd, &file, fault))
+    return NULL;
+  self = find_locked (&file);
+  if (self != NULL)
+    {
+      ipc_shared_file_close (&file);
+      self->n_users++;
+      return self;
+    }
+  self = calloc (1, sizeof *self);
+  lock_fd = open_lock (&file, fault);
+  if (self == NULL || lock_fd < 0 || !take_index (lock_fd, &self->index, fault))
+    {
+      if (self == NULL)
+        ipc_fault_set_errno (fault, ENOMEM, "cannot attach to \"%s\"", NAME);
+      if (lock_fd >= 0)
+        ipc_fork_close (lock_fd);
+      free (self);
+      ipc_shared_file_close (&file);
+      return NULL;
+    }
+  self->file = file;
+  self->lock_fd = lock_fd;
+  self->entries = (Entry *) ipc_shared_file_get_body (&file);
+  self->generation = ipc_fork_generation ();
+  self->n_users = 1;
+  move_in (self);
+  self->next = all;
+  all = self;
+  return self;
+}
+
+IpcPresence *
+ipc_presence_attach (int directory_fd, IpcFault *fault)
+{
+  IpcFault own;
+  IpcPresence *self;
+
+  pthread_once (&once, init_once);
+  lock_all ();
+  self = attach_locked (directory_fd, fault != NULL ? fault : &own);
+  unlock_all ();
+  return self;
+}
+
+void
+ipc_presence_detach (IpcPresence *self)
+{
+  /* In a forked child the parent's is left alone: its descriptor is closed, and its thread is not here. */
+  if (self->generation != ipc_fork_generation ())
+    return;
+  lock_all ();
+  if (--self->n_users == 0)
+    {
+      for (IpcPresence **link = &all; *link != NULL; link = &(*link)->next)
+        if (*link == self)
+          {
+            *link = self->next;
+            break;
+          }
+      if (self->life != NULL)
+        ipc_life_free (self->life);
+      ipc_fork_close (self->lock_fd);
+      ipc_shared_file_close (&self->file);
+      free (self);
+    }
+  unlock_all ();
+}
+
+/* ---- asking ---- */
+
+IpcOwner
+ipc_presence_get_me (const IpcPresence *self)
+{
+  return self->me;
+}
+
+/* NULL: no process can have that id, or another one has its index by now, which it only got because the owner was gone. */
+static Entry *
+find_entry (IpcPresence *self, IpcOwner owner)
+{
+  uint64_t index = owner >> OWNER_INDEX_SHIFT;
+  uint64_t incarnation = owner & (((uint64_t) 1 << OWNER_INDEX_SHIFT) - 1);
+
+  if (incarnation == 0 || index >= IPC_PRESENCE_MAX)
+    return NULL;
+  return atomic_load (&self->entries[index].incarnation) == incarnation ? &self->entries[index] : NULL;
+}
+
+bool
+ipc_presence_is_alive (IpcPresence *self, IpcOwner owner)
+{
+  Entry *entry;
+  struct flock lock;
+
+  if (owner == self->me)
+    return true;
+  entry = find_entry (self, owner);
+  if (entry == NULL || entry == &self->entries[self->index])
+    return false;
+  if (lock_op (self->lock_fd, F_OFD_GETLK, F_WRLCK, (unsigned) (owner >> OWNER_INDEX_SHIFT), &lock) != 0)
+    return true;                /* no proof */
+  return lock.l_type != F_UNLCK;
+}
+
+_Atomic uint32_t *
+ipc_presence_watch (IpcPresence *self, IpcOwner owner, uint32_t *expected)
+{
+  Entry *entry = find_entry (self, owner);
+
+  return entry != NULL && ipc_life_watch (&entry->life, expected) ? &entry->life : NULL;
+}
+
+void
+ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESENCE_LABEL])
+{
+  Entry *entry = find_entry (self, owner);
+
+  label[0] = '\0';
+  if (entry == NULL || atomic_load (&entry->has_label) != 1)
+    return;
+  /* It may be written anew, by another process, while it is copied: then it is not the owner's. */
+  ipc_fault_escape (label, IPC_PRESENCE_LABEL, entry->label, strnlen (entry->label, sizeof entry->label));
+  if (atomic_load (&entry->has_label) != 1 || find_entry (self, owner) != entry)
+    label[0] = '\0';
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/ipc-shared-file.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/ipc-fork.h"
+#include "core/ipc-path-lock.h"
+
+#define FORMAT 1u
+#define MAX_NAME 128
+
+static const char magic[8] = { 'i', 'p', 'c', '-', 'g', 'l', 'i', 'b' };
+
+/* What lies at the start of the file. Only `deleted` ever changes. */
+typedef struct
+{
+  char magic[8];
+  uint32_t format;
+  uint32_t checksum;            /* of INFO */
+  IpcSharedInfo info;
+  _Atomic uint32_t deleted;
+} Header;
+
+_Static_assert (sizeof (Header) <= IPC_SHARED_HEADER_SIZE, "the header has a page");
+_Static_assert (sizeof (IpcSharedInfo) == 16 + 8 * IPC_SHARED_GEOMETRY + IPC_SHARED_ID_SIZE + 8, "no padding, so that it can be summed");
+
+/* FNV-1a, to tell a file that was torn or overwritten; not a defence against somebody who means it. */
+static uint32_t
+sum (const IpcSharedInfo *info)
+{
+  const uint8_t *bytes = (const uint8_t *) info;
+  uint32_t hash = 2166136261u;
+
+  for (size_t i = 0; i < sizeof *info; i++)
+    hash = (hash ^ bytes[i]) * 16777619u;
+  return hash;
+}
+
+static bool
+fault_errno (IpcFault *fault, const char *what, const char *name)
+{
+  if (errno == ENOSPC || errno == EDQUOT)
+    return ipc_fault_set (fault, IPC_FAULT_NO_SPACE, "\"%s\": no space left to %s it", name, what);
+  return ipc_fault_set_errno (fault, errno, "cannot %s \"%s\"", what, name);
+}
+
+/* ---- making ---- */
+
+static void
+complete_info (IpcSharedInfo *info)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME, &now);
+  info->created_at = (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+  /* Without random numbers, right after the start of the machine, the time has to do. */
+  if (getrandom (info->id, sizeof info->id, GRND_NONBLOCK) != (ssize_t) sizeof info->id)
+    memcpy (info->id, &now, sizeof now < sizeof info->id ? sizeof now : sizeof info->id);
+}
+
+/* Allocates, maps and fills in the file that has no name yet. */
+static bool
+make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault)
+{
+  IpcSharedFile made = { .fd = fd, .info = *wanted };
+  struct stat status;
+  Header *header;
+
+  /* The umask is not to decide. */
+  if (fchmod (fd, 0600) != 0 || fstat (fd, &status) != 0)
+    return fault_errno (fault, "make", name);
+  errno = posix_fallocate (fd, 0, (off_t) wanted->size);
+  if (errno != 0)
+    return fault_errno (fault, "make", name);
+  made.map = mmap (NULL, wanted->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (made.map == MAP_FAILED)
+    return fault_errno (fault, "map", name);
+  made.device = status.st_dev;
+  made.inode = status.st_ino;
+  complete_info (&made.info);
+  header = (Header *) made.map;
+  memcpy (header->magic, magic, sizeof magic);
+  header->format = FORMAT;
+  header->info = made.info;
+  header->checksum = sum (&made.info);
+  if (fill != NULL)
+    fill (made.map + IPC_SHARED_HEADER_SIZE, &made.info, data);
+  *file = made;
+  return true;
+}
+
+/* *TEMPORARY is empty if the file has no name at all. */
+static int
+open_new (int directory_fd, const char *name, char temporary[MAX_NAME])
+{
+  static _Atomic unsigned n_made;
+  int fd = ipc_fork_open (openat (directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+
+  temporary[0] = '\0';
+  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+    return fd;
+  snprintf (temporary, MAX_NAME, ".%s.tmp.%ld.%u", name, (long) getpid (), atomic_fetch_add (&n_made, 1));
+  return ipc_fork_open (openat (directory_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+static bool
+give_name (int directory_fd, int fd, const char *temporary, const char *name)
+{
+  char path[64];
+
+  if (temporary[0] != '\0')
+    return linkat (directory_fd, temporary, directory_fd, name, 0) == 0;
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return linkat (AT_FDCWD, path, directory_fd, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+static bool
+check_wanted (const char *name, const IpcSharedInfo *wanted, IpcFault *fault)
+{
+  if (strlen (name) > MAX_NAME / 2)
+    return ipc_fault_set (fault, IPC_FAULT_INVALID_NAME, "a name of %zu bytes, limit %d", strlen (name), MAX_NAME / 2);
+  if (wanted->size < IPC_SHARED_HEADER_SIZE || wanted->size > INT64_MAX)
+    return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\": %" PRIu64 " bytes", name, wanted->size);
+  return true;
+}
+
+bool
+ipc_shared_file_create (int directory_fd, const char *name, const IpcSharedInfo *info, IpcSharedFill fill, const void *data,
+                        IpcSharedFile *file, IpcFault *fault)
+{
+  char temporary[MAX_NAME];
+  IpcSharedFile made;
+  bool named;
+  int fd;
+
+  if (!check_wanted (name, info, fault))
+    return false;
+  fd = open_new (directory_fd, name, temporary);
+  if (fd < 0)
+    return fault_errno (fault, "make", name);
+  if (!make (fd, name, info, fill, data, &made, fault))
+    {
+      ipc_fork_close (fd);
+      if (temporary[0] != '\0')
+        unlinkat (directory_fd, temporary, 0);
+      return false;
+    }
+  named = give_name (directory_fd, fd, temporary, name);
+  if (!named && errno == EEXIST)
+    ipc_fault_set (fault, IPC_FAULT_EXISTS, "\"%s\" exists already", name);
+  else if (!named)
+    fault_errno (fault, "name", name);
+  if (temporary[0] != '\0')
+    unlinkat (directory_fd, temporary, 0);
+  if (named)
+    *file = made;
+  else
+    ipc_shared_file_close (&made);
+  return named;
+}
+
+/* ---- opening ---- */
+
+static bool
+check_file (const char *name, const struct stat *status, IpcFault *fault)
+{
+  if (!S_ISREG (status->st_mode))
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\" is not a regular file", name);
+  if (status->st_uid != geteuid ())
+    return ipc_fault_set (fault, IPC_FAULT_UNSAFE_PATH, "\"%s\": owner %u, expected %u", name, status->st_uid, geteuid ());
+  if ((status->st_mode & 022) != 0)
+    return ipc_fault_set (fault, IPC_FAULT_UNSAFE_PATH, "\"%s\": mode %04o, others may write it", name, status->st_mode & 07777);
+  return true;
+}
+
+static bool
+check_header (const char *name, const Header *header, uint64_t size, IpcSharedKind kind, uint32_t layout, uint64_t max_size, IpcFault *fault)
+{
+  const IpcSharedInfo *info = &header->info;
+
+  if (memcmp (header->magic, magic, sizeof magic) != 0)
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\" is not a file of this library", name);
+  if (header->format != FORMAT)
+    return ipc_fault_set (fault, IPC_FAULT_VERSION, "\"%s\" has format %" PRIu32 ", this library knows %u", name, header->format, FORMAT);
+  if (header->checksum != sum (info))
+    return ipc_fault_set (fault, IPC_FAULT_CORRUPT, "\"%s\": its header does not add up", name);
+  if (info->kind != kind)
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\" is of kind %" PRIu32 ", expected %d", name, info->kind, (int) kind);
+  if (info->layout != layout)
+    return ipc_fault_set (fault, IPC_FAULT_VERSION, "\"%s\" has layout %" PRIu32 ", this library knows %" PRIu32, name, info->layout, layout);
+  if (info->size > max_size)
+    return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\" has %" PRIu64 " bytes, limit %" PRIu64, name, info->size, max_size);
+  if (info->size < IPC_SHARED_HEADER_SIZE || info->size != size)
+    return ipc_fault_set (fault, IPC_FAULT_CORRUPT, "\"%s\": %" PRIu64 " bytes, its header says %" PRIu64, name, size, info->size);
+  return true;
+}
+
+static bool
+load (int fd, const char *name, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault)
+{
+  IpcSharedFile loaded = { .fd = fd };
+  struct stat status;
+  Header copy;
+
+  if (fstat (fd, &status) != 0)
+    return fault_errno (fault, "look at", name);
+  if (!check_file (name, &status, fault))
+    return false;
+  if (pread (fd, &copy, sizeof copy, 0) != (ssize_t) sizeof copy)
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\": %jd bytes are too few for a file of this library", name, (intmax_t) status.st_size);
+  if (!check_header (name, &copy, (uint64_t) status.st_size, kind, layout, max_size, fault))
+    return false;
+  loaded.map = mmap (NULL, copy.info.size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  if (loaded.map == MAP_FAILED)
+    return fault_errno (fault, "map", name);
+  loaded.info = copy.info;
+  loaded.device = status.st_dev;
+  loaded.inode = status.st_ino;
+  *file = loaded;
+  return true;
+}
+
+bool
+ipc_shared_file_open (int directory_fd, const char *name, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable,
+                      IpcSharedFile *file, IpcFault *fault)
+{
+  /* Not blocking, in case it is a FIFO. */
+  int fd = ipc_fork_open (openat (directory_fd, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+
+  if (fd < 0 && errno == ENOENT)
+    return ipc_fault_set (fault, IPC_FAULT_NOT_FOUND, "there is no \"%s\"", name);
+  if (fd < 0 && errno == ELOOP)
+    return ipc_fault_set (fault, IPC_FAULT_UNSAFE_PATH, "\"%s\" is a symbolic link", name);
+  if (fd < 0 && (errno == EISDIR || errno == ENXIO))
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\" is not a regular file", name);
+  if (fd < 0)
+    return fault_errno (fault, "open", name);
+  if (load (fd, name, kind, layout, max_size, writable, file, fault))
+    return true;
+  ipc_fork_close (fd);
+  return false;
+}
+
+void
+ipc_shared_file_close (IpcSharedFile *file)
+{
+  if (file->map != NULL)
+    munmap (file->map, file->info.size);
+  if (file->fd >= 0)
+    ipc_fork_close (file->fd);
+  file->map = NULL;
+  file->fd = -1;
+}
+
+/* ---- deleting ---- */
+
+_Atomic uint32_t *
+ipc_shared_file_get_deleted_word (const IpcSharedFile *file)
+{
+  return &((Header *) file->map)->deleted;
+}
+
+bool
+ipc_shared_file_is_deleted (const IpcSharedFile *file)
+{
+  return atomic_load (ipc_shared_file_get_deleted_word (file)) != 0;
+}
+
+bool
+ipc_shared_file_delete (int directory_fd, const char *name, IpcSharedFile *file)
+{
+  struct stat status;
+  bool is_ours;
+  int lock_fd = -1;
+
+  /* Two that delete the same name must not meet between looking and unlinking, with a new file made in between. */
+  if (!ipc_path_lock_acquire (directory_fd, name, &lock_fd, NULL))
+    return false;
+  is_ours = fstatat (directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            status.st_dev == file->device && status.st_ino == file->inode && unlinkat (directory_fd, name, 0) == 0;
+  if (is_ours)
+    atomic_store (ipc_shared_file_get_deleted_word (file), 1);
+  ipc_path_lock_release (lock_fd);
+  return is_ours;
+}
