@@ -298,7 +298,7 @@ test_bad_table (IpcTest *test)
   int directory_fd = open_directory (test);
   IpcFault fault = { 0 };
 
-  g_assert_true (g_file_set_contents (path, "not a table", -1, NULL));
+  g_assert_true (g_file_set_contents_full (path, "not a table", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   g_assert_null (ipc_presence_attach (directory_fd, &fault));
   g_assert_cmpint (fault.code, ==, IPC_FAULT_WRONG_TYPE);
   g_assert_nonnull (strstr (fault.message, ".presence"));

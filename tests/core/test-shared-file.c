@@ -148,7 +148,7 @@ test_bad_files (IpcTest *test)
   assert_not_opened (directory_fd, "fifo", IPC_FAULT_WRONG_TYPE, "not a regular file");
   g_assert_no_errno (symlinkat ("a", directory_fd, "link"));
   assert_not_opened (directory_fd, "link", IPC_FAULT_UNSAFE_PATH, "symbolic link");
-  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  g_assert_true (g_file_set_contents_full (path, "", 0, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   assert_not_opened (directory_fd, "a", IPC_FAULT_WRONG_TYPE, "too few");
   g_assert_no_errno (truncate (path, SIZE));
   assert_not_opened (directory_fd, "a", IPC_FAULT_WRONG_TYPE, "not a file of this library");
