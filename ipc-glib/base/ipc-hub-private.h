@@ -41,8 +41,10 @@ struct _IpcHubWatch
   guint32 slot;                 /* (mutex hub) */
   GList flush_link;             /* (mutex hub) */
   GList attend_link;            /* (mutex hub) */
+  GList more_link;              /* (mutex hub) */
   gboolean in_flush;            /* (mutex hub) */
   gboolean in_attend;           /* (mutex hub) */
+  gboolean in_more;             /* (mutex hub) */
 };
 
 void     ipc_hub_watch_init   (IpcHubWatch *watch, const IpcHubFuncs *funcs, GObject *owner);
@@ -57,6 +59,10 @@ void     ipc_hub_remove       (IpcHubWatch *watch);
 void     ipc_hub_queue_flush  (IpcHubWatch *watch);
 /* Have the watch's attend() called from the main loop. */
 void     ipc_hub_attend       (IpcHubWatch *watch);
+/* Have io() called again, without an event, when others have had their turn. */
+void     ipc_hub_go_on        (IpcHubWatch *watch);
+/* In its context: more are ready than are looked at in one go. */
+gboolean ipc_hub_is_crowded   (IpcHubWatch *watch);
 /* Have attend() called at DUE (monotonic, µs), if that is earlier than what was asked for before. */
 void     ipc_hub_attend_at    (IpcHubWatch *watch, gint64 due);
 

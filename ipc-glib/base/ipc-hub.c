@@ -23,6 +23,7 @@
 
 #define MAX_EVENTS IPC_HUB_MAX_EVENTS
 #define DISPATCH_BUDGET_US 2000 /* then other sources of the loop get their turn */
+#define CROWDED_BUDGET_US 500   /* then those that have not been looked at get theirs */
 
 typedef struct _Batch Batch;
 typedef struct _Running Running;
@@ -62,6 +63,7 @@ struct _IpcHub
   int epoll_fd;
   unsigned generation;
   gint sleeping;                /* (atomic) */
+  gint is_crowded;              /* (atomic) the last batch of events was full */
 
   GMutex lock;
   guint n_watches;              /* (mutex lock) */
@@ -71,6 +73,7 @@ struct _IpcHub
   IpcHubSharedFds shared;       /* (mutex lock) what others poll, and the set too */
   GQueue flush;                 /* (mutex lock) (element-type IpcHubWatch) */
   GQueue attend;                /* (mutex lock) (element-type IpcHubWatch) */
+  GQueue more;                  /* (mutex lock) (element-type IpcHubWatch) those with input in store */
   IpcTimerQueue timers;         /* (mutex lock) */
   Batch *batch;                 /* (mutex lock) (nullable) innermost */
   Running *running;             /* (mutex lock) (nullable) innermost */
@@ -145,6 +148,15 @@ queue_attend_locked (IpcHub *hub, IpcHubWatch *watch)
 }
 
 static void
+queue_more_locked (IpcHub *hub, IpcHubWatch *watch)
+{
+  if (watch->in_more)
+    return;
+  watch->in_more = TRUE;
+  g_queue_push_tail_link (&hub->more, &watch->more_link);
+}
+
+static void
 resume_in_nested_loop_locked (IpcHub *hub)
 {
   Running *running = hub->running;
@@ -168,7 +180,7 @@ hub_prepare (GSource *source, gint *timeout)
   g_mutex_lock (&hub->lock);
   resume_in_nested_loop_locked (hub);
   hub->is_due = deadline_passed (hub, timeout);
-  ready = hub->attend.head != NULL || hub->flush.head != NULL || hub->is_due;
+  ready = hub->attend.head != NULL || hub->more.head != NULL || hub->flush.head != NULL || hub->is_due;
   ipc_hub_poll_prepare (hub->epoll_fd, &hub->shared);
   /* From here on whoever queues something wakes the loop: it is seen under the lock. */
   if (!ready)
@@ -198,7 +210,7 @@ hub_check (GSource *source)
     return TRUE;
   g_mutex_lock (&hub->lock);
   hub->is_due = deadline_passed (hub, NULL);
-  ready = hub->attend.head != NULL || hub->flush.head != NULL || hub->is_due;
+  ready = hub->attend.head != NULL || hub->more.head != NULL || hub->flush.head != NULL || hub->is_due;
   g_mutex_unlock (&hub->lock);
   return ready;
 }
@@ -265,26 +277,17 @@ find_watch_locked (IpcHub *hub, guint64 name)
   return slot->generation == (guint32) (name >> 32) ? slot->watch : NULL;
 }
 
-/* Does not block, so it may be done under the lock: a watch cannot go between the two. */
 static void
-collect_events_locked (IpcHub *hub, Batch *batch)
+add_events_locked (IpcHub *hub, Batch *batch, const struct epoll_event *events, int n, gboolean waited)
 {
-  struct epoll_event own[MAX_EVENTS];
-  struct epoll_event *events = own;
-  gboolean waited = TRUE;
-  int n;
-
-  if (!ipc_hub_poll_take (hub->epoll_fd, &events, &n))
-    {
-      waited = FALSE;
-      n = epoll_wait (hub->epoll_fd, own, MAX_EVENTS, 0);
-    }
-  batch->n = 0;
   for (int i = 0; i < n; i++)
     {
       guint64 name = events[i].data.u64;
       IpcHubWatch *watch = find_watch_locked (hub, name);
 
+      /* Whoever has input in store has its turn with that. */
+      if (watch != NULL && watch->in_more && (events[i].events & ~(guint32) EPOLLIN) == 0)
+        continue;
       if (watch != NULL)
         {
           batch->watches[batch->n] = watch;
@@ -293,6 +296,29 @@ collect_events_locked (IpcHub *hub, Batch *batch)
       else if (!waited)
         ipc_hub_shared_fds_forget (&hub->shared, hub->epoll_fd, name);
     }
+}
+
+/* Does not block, so it may be done under the lock: a watch cannot go between the two. What is ready may all be
+ * watches with input in store; the kernel returns them in turn, so the others are behind them. */
+static void
+collect_events_locked (IpcHub *hub, Batch *batch)
+{
+  struct epoll_event own[MAX_EVENTS];
+  struct epoll_event *events = own;
+  guint tries = hub->more.length / MAX_EVENTS + 1;
+  int n;
+
+  batch->n = 0;
+  if (ipc_hub_poll_take (hub->epoll_fd, &events, &n))
+    add_events_locked (hub, batch, events, n, TRUE);
+  else
+    n = MAX_EVENTS;
+  while (n == MAX_EVENTS && batch->n == 0 && tries-- > 0)
+    {
+      n = epoll_wait (hub->epoll_fd, own, MAX_EVENTS, 0);
+      add_events_locked (hub, batch, own, n, FALSE);
+    }
+  g_atomic_int_set (&hub->is_crowded, batch->n == MAX_EVENTS);
   batch->outer = hub->batch;
   hub->batch = batch;
 }
@@ -343,7 +369,7 @@ run_events (IpcHub *hub)
 
       if (end == 0)
         end = now + DISPATCH_BUDGET_US;
-      if (now >= end)
+      if (now >= end || hub->is_crowded)
         break;
     }
   hub->batch = batch.outer;
@@ -353,7 +379,41 @@ run_events (IpcHub *hub)
       IpcHubWatch *watch = batch.watches[i];
 
       if (watch != NULL)
-        queue_attend_locked (hub, watch);
+        queue_more_locked (hub, watch);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+/* Those that had more input than their share, in turn, as long as there is time: however many they are, an event of
+ * somebody else does not wait for all of them. */
+static void
+run_more (IpcHub *hub)
+{
+  gint64 end;
+
+  if (g_atomic_pointer_get (&hub->more.head) == NULL)
+    return;
+  end = g_get_monotonic_time () + (hub->is_crowded ? CROWDED_BUDGET_US : DISPATCH_BUDGET_US);
+  g_mutex_lock (&hub->lock);
+  while (hub->more.head != NULL)
+    {
+      IpcHubWatch *watch = hub->more.head->data;
+      GObject *owner = g_object_ref (watch->owner);
+      Running running = { hub->running, watch, FALSE };
+      gboolean again;
+
+      g_queue_unlink (&hub->more, &watch->more_link);
+      watch->in_more = FALSE;
+      hub->running = &running;
+      g_mutex_unlock (&hub->lock);
+      again = watch->funcs->io (watch, 0);
+      g_object_unref (owner);
+      g_mutex_lock (&hub->lock);
+      hub->running = running.outer;
+      if (again && running.watch != NULL)
+        queue_more_locked (hub, watch);
+      if (g_get_monotonic_time () >= end)
+        break;
     }
   g_mutex_unlock (&hub->lock);
 }
@@ -369,6 +429,8 @@ hub_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   run_attends (hub);
   if (g_source_query_unix_fd (source, hub->tag) != 0 && !g_source_is_destroyed (source))
     run_events (hub);
+  if (!g_source_is_destroyed (source))
+    run_more (hub);
   run_flushes (hub);
   return G_SOURCE_CONTINUE;
 }
@@ -420,6 +482,7 @@ hub_new (GMainContext *context, GError **error)
   g_mutex_init (&hub->lock);
   g_queue_init (&hub->flush);
   g_queue_init (&hub->attend);
+  g_queue_init (&hub->more);
   ipc_timer_queue_init (&hub->timers);
   hub->slots = g_array_new (FALSE, FALSE, sizeof (Slot));
   hub->free_slot = NO_SLOT;
@@ -479,6 +542,7 @@ ipc_hub_watch_init (IpcHubWatch *watch, const IpcHubFuncs *funcs, GObject *owner
   watch->fd = -1;
   watch->flush_link.data = watch;
   watch->attend_link.data = watch;
+  watch->more_link.data = watch;
 }
 
 static guint64
@@ -600,7 +664,9 @@ forget (IpcHub *hub, IpcHubWatch *watch)
     g_queue_unlink (&hub->flush, &watch->flush_link);
   if (watch->in_attend)
     g_queue_unlink (&hub->attend, &watch->attend_link);
-  watch->in_flush = watch->in_attend = FALSE;
+  if (watch->in_more)
+    g_queue_unlink (&hub->more, &watch->more_link);
+  watch->in_flush = watch->in_attend = watch->in_more = FALSE;
   ipc_timer_queue_set (&hub->timers, &watch->timer, 0);
   give_slot_locked (hub, watch);
   watch->hub = NULL;
@@ -662,6 +728,30 @@ ipc_hub_attend (IpcHubWatch *watch)
       wake (hub);
     }
   g_mutex_unlock (&hub->lock);
+}
+
+void
+ipc_hub_go_on (IpcHubWatch *watch)
+{
+  IpcHub *hub = watch->hub;
+
+  if (hub == NULL)
+    return;
+  g_mutex_lock (&hub->lock);
+  if (watch->hub == hub && !watch->in_more)
+    {
+      queue_more_locked (hub, watch);
+      wake (hub);
+    }
+  g_mutex_unlock (&hub->lock);
+}
+
+gboolean
+ipc_hub_is_crowded (IpcHubWatch *watch)
+{
+  IpcHub *hub = g_atomic_pointer_get (&watch->hub);
+
+  return hub != NULL && g_atomic_int_get (&hub->is_crowded);
 }
 
 void

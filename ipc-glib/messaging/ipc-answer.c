@@ -9,6 +9,7 @@
 #include "messaging/ipc-connection-private.h"
 
 #define MAX_HELD 1024u
+#define HELD_COST 400u          /* of a message and its token, about */
 
 void
 ipc_request_hold (IpcConnection *self, IpcRequestToken *token)
@@ -17,6 +18,9 @@ ipc_request_hold (IpcConnection *self, IpcRequestToken *token)
   if (self->state == IPC_CONNECTION_OPEN && token->must_answer && !g_atomic_int_get (&token->answered))
     {
       ipc_serial_table_insert (&self->held, &token->serial, token);
+      token->held_bytes = HELD_COST + (token->message != NULL ? token->message->payload_size + token->message->headers_size : 0);
+      self->held_bytes += token->held_bytes;
+      ipc_connection_charge_locked (self);
       if (ipc_serial_table_size (&self->held) >= MAX_HELD)
         ipc_connection_update_pressure_locked (self);
     }
@@ -30,6 +34,8 @@ let_go_locked (IpcConnection *self, IpcRequestToken *token)
   if (ipc_serial_table_lookup (&self->held, token->serial) == token)
     {
       ipc_serial_table_remove (&self->held, token->serial);
+      self->held_bytes -= token->held_bytes;
+      ipc_connection_charge_locked (self);
       if (self->read_paused)
         ipc_connection_update_pressure_locked (self);
     }

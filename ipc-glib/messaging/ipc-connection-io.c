@@ -14,10 +14,11 @@
 #include "messaging/ipc-connection-private.h"
 
 #define FRAMES_PER_TURN 32u
+#define FRAMES_IN_A_CROWD 4u    /* where many have something to say, so that nobody waits long for its first turn */
+#define TRICKLE 16384           /* a read that brings less does not announce another one */
 #define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
 #define STATISTICS_INTERVAL_US 100000
-#define HELD_HIGH 1024u         /* requests that wait for an answer */
-#define HELD_LOW 512u
+#define PRESSING 1024u          /* below that a queue is no pressure */
 #define EAGER_FLUSH 65536u      /* a queue that long is written at once, while it is in the cache */
 
 /* ---- writing ---- */
@@ -27,7 +28,7 @@ ipc_connection_update_events_locked (IpcConnection *self)
 {
   guint events = 0;
 
-  if (!self->read_paused && !self->eof && self->state != IPC_CONNECTION_CLOSING)
+  if (!self->read_paused && !self->input_paused && !self->eof && self->state != IPC_CONNECTION_CLOSING)
     events |= EPOLLIN;
   if (self->write_blocked && self->fds_retry_due == 0)
     events |= EPOLLOUT;
@@ -48,42 +49,6 @@ note_statistics_locked (IpcConnection *self)
     return;
   self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
   ipc_hub_attend_at (&self->watch, self->statistics_due);
-}
-
-/* A server reads nothing more from a peer that does not take its replies, or that asks more than is answered. A
- * client goes on reading, so that two sides with much to say cannot wait for each other for ever. */
-static gboolean
-must_pause_locked (IpcConnection *self)
-{
-  gsize load = ipc_outbox_get_load (&self->outbox);
-
-  if (!self->is_server_side)
-    return FALSE;
-  if (load >= self->limits.max_queued_bytes || ipc_serial_table_size (&self->held) >= HELD_HIGH)
-    return TRUE;
-  if (load <= self->limits.max_queued_bytes / 2 && ipc_serial_table_size (&self->held) <= HELD_LOW)
-    return FALSE;
-  return self->read_paused;
-}
-
-void
-ipc_connection_update_pressure_locked (IpcConnection *self)
-{
-  gboolean paused = must_pause_locked (self);
-
-  if (self->is_congested && ipc_outbox_get_load (&self->outbox) <= self->limits.max_queued_bytes / 2 &&
-      self->outbox.n_fds <= IPC_MAX_FDS_IN_FLIGHT / 2)
-    {
-      self->is_congested = FALSE;
-      self->drained_pending = TRUE;
-      ipc_hub_attend (&self->watch);
-    }
-  if (paused == self->read_paused)
-    return;
-  self->read_paused = paused;
-  ipc_connection_update_events_locked (self);
-  if (!paused)
-    ipc_hub_attend (&self->watch);      /* for what is in the inbox already */
 }
 
 static void
@@ -157,8 +122,10 @@ ipc_connection_flush_locked (IpcConnection *self)
   if (blocked != self->write_blocked || waits_for_fds != (self->fds_retry_due != 0))
     {
       self->write_blocked = blocked;
+      ipc_connection_note_stalled_locked (self);
       ipc_connection_update_events_locked (self);
     }
+  ipc_connection_charge_locked (self);
   if (progress || self->write_failed)
     note_progress_locked (self);
   if (!blocked && (self->state == IPC_CONNECTION_CLOSING || self->eof || self->said_goodbye))
@@ -176,7 +143,10 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
     ipc_hub_queue_flush (&self->watch);
   else if (self->write_blocked)
     note_statistics_locked (self);      /* otherwise what is written tells of it */
-  if (ipc_outbox_get_load (&self->outbox) >= self->limits.max_queued_bytes)
+  if (ipc_outbox_get_load (&self->outbox) < PRESSING)
+    return;
+  ipc_connection_charge_locked (self);
+  if (ipc_outbox_get_load (&self->outbox) >= ipc_connection_get_queue_limit_locked (self))
     ipc_connection_update_pressure_locked (self);
 }
 
@@ -348,6 +318,7 @@ read_once (IpcConnection *self)
   int read_errno = 0;
 
   into = ipc_inbox_get_room (&self->inbox, &room);
+  room = ipc_connection_limit_read (self, room);
   do
     got = self->fd_capacity == 0 ? IPC_CONNECTION_GET_CLASS (self)->read (self, into, room, NULL)
                                  : ipc_connection_read_with_fds (self, into, room, &lost);
@@ -365,6 +336,7 @@ read_once (IpcConnection *self)
     {
       ipc_inbox_add (&self->inbox, (gsize) got);
       self->bytes_received += (guint64) got;
+      self->trickles = got <= TRICKLE;
       return TRUE;
     }
   if (got == 0 || read_errno != EAGAIN)
@@ -394,7 +366,10 @@ pop_deferred (IpcConnection *self)
   g_mutex_lock (&self->lock);
   frame = g_queue_pop_head (&self->deferred);
   if (frame != NULL)
-    self->deferred_bytes -= g_bytes_get_size (frame);
+    {
+      self->deferred_bytes -= g_bytes_get_size (frame);
+      ipc_connection_charge_locked (self);
+    }
   g_mutex_unlock (&self->lock);
   return frame;
 }
@@ -435,9 +410,11 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
 static gboolean
 run_turn (IpcConnection *self, gboolean defer)
 {
-  guint left = FRAMES_PER_TURN;
+  guint left = ipc_hub_is_crowded (&self->watch) ? FRAMES_IN_A_CROWD : FRAMES_PER_TURN;
   guint reads_left = READS_PER_TURN;
 
+  if (!defer && ipc_connection_has_to_wait (self))
+    return TRUE;
   for (;;)
     {
       if (run_steps (self, defer, &left) == IPC_STEP_END)
@@ -445,7 +422,9 @@ run_turn (IpcConnection *self, gboolean defer)
           self->readable = FALSE;
           return FALSE;
         }
-      if (left == 0 || self->read_paused || !self->readable || self->eof || (defer && ipc_connection_has_put_aside_enough (self)))
+      if (left == 0 || self->read_paused || (self->input_paused && !defer) || !self->readable || self->eof)
+        break;
+      if (defer && ipc_connection_has_put_aside_enough (self))
         break;
       if (!defer && reads_left-- == 0)
         break;
@@ -455,9 +434,9 @@ run_turn (IpcConnection *self, gboolean defer)
           break;
         }
     }
-  ipc_inbox_settle (&self->inbox);
+  ipc_connection_settle_input (self);
   ipc_connection_watch_pending_fds (self);
-  return (left == 0 || self->readable) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
+  return (left == 0 || (self->readable && !self->input_paused)) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
 }
 
 /* Asked for at most once a turn, and not at all in a turn that only brings replies. */
@@ -516,6 +495,8 @@ connection_io (IpcHubWatch *watch, guint events)
           fail_writing_locked (self);
           g_mutex_unlock (&self->lock);
         }
+      else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+        self->input_paused = FALSE;     /* what is left is little, and cannot be left for later */
     }
   more = ipc_connection_run_input (self, FALSE);
 
@@ -558,11 +539,11 @@ must_read_to_the_end (IpcConnection *self)
 }
 
 static void
-attend_again (IpcConnection *self)
+go_on_later (IpcConnection *self)
 {
   g_mutex_lock (&self->lock);
   if (self->state < IPC_CONNECTION_CLOSED)
-    ipc_hub_attend (&self->watch);
+    ipc_hub_go_on (&self->watch);
   g_mutex_unlock (&self->lock);
 }
 
@@ -625,8 +606,15 @@ connection_attend (IpcHubWatch *watch)
         ipc_hub_attend_at (&self->watch, self->statistics_due);
       g_mutex_unlock (&self->lock);
     }
+  if (self->trim_due != 0 && now < self->trim_due)
+    {
+      g_mutex_lock (&self->lock);
+      if (self->watch.hub != NULL)
+        ipc_hub_attend_at (&self->watch, self->trim_due);
+      g_mutex_unlock (&self->lock);
+    }
   if (connection_io (watch, 0))
-    attend_again (self);
+    go_on_later (self);
   if (self->eof || self->said_goodbye)
     ipc_connection_check_drained (self);
 }
@@ -778,6 +766,7 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
   if (self->total_out_at_end == 0)
     self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
   ipc_outbox_clear (&self->outbox);
+  ipc_connection_discharge_locked (self);
   if (self->fd >= 0 && self->generation == ipc_fork_generation ())
     shutdown (self->fd, SHUT_RDWR);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);

@@ -4,6 +4,7 @@
  *
  *   ipc-connection.c        the object: properties, signals, closing
  *   ipc-connection-send.c   sending events, waiting for room
+ *   ipc-pressure.c          when it stops reading, and what it may hold
  *   ipc-overflow.c          what becomes of an event that there is no room for
  *   ipc-connection-io.c     its life on the hub: reading, writing, the end
  *   ipc-connection-fds.c    descriptors on the way in and out
@@ -136,6 +137,8 @@ struct _IpcConnection
   gboolean readable;            /* the last read filled all the room there was */
   gboolean is_heard;            /* somebody listens to message-received of it, as far as known in this turn */
   gboolean owner_is_heard;      /* the same of its owner */
+  gboolean trickles;            /* the last read brought little */
+  gint64 trim_due;              /* when an inbox is made smaller that has more room than it needs; 0: it has not */
   gboolean quiet;               /* read by a synchronous call: nothing may be called out */
   gboolean got_preamble;
   gboolean got_hello;
@@ -149,6 +152,7 @@ struct _IpcConnection
   gsize validated;              /* bytes of the object at the front that it has seen */
   GQueue deferred;              /* (mutex lock) (element-type GBytes) frames met by a synchronous call */
   gsize deferred_bytes;         /* (mutex lock) */
+  gsize inbox_size;             /* (mutex lock) bytes of memory that the inbox had when it was last looked at */
   IpcFdQueue fds;               /* descriptors that came, for the frames in the inbox */
   IpcFdQueue deferred_fds;      /* those of the deferred frames */
   guint fd_capacity;            /* how many the next read may bring */
@@ -161,6 +165,7 @@ struct _IpcConnection
   gboolean write_blocked;       /* (mutex lock) the kernel took less than there is */
   gboolean write_failed;        /* (mutex lock) */
   gboolean read_paused;         /* (mutex lock) the peer does not take its replies */
+  gboolean input_paused;        /* (mutex lock) nothing is read, but what was is handled */
   gboolean is_congested;        /* (mutex lock) */
   gboolean congested_pending;   /* (mutex lock) a signal is due */
   gboolean drained_pending;     /* (mutex lock) a signal is due */
@@ -184,6 +189,7 @@ struct _IpcConnection
 
   /* requests received that somebody keeps unanswered */
   IpcSerialTable held;          /* (mutex lock) (element-type IpcRequestToken) */
+  gsize held_bytes;             /* (mutex lock) */
 
   /* keep-alive: what it was when it was last looked at */
   struct
@@ -202,6 +208,8 @@ struct _IpcConnection
   guint64 messages_dropped;     /* (mutex lock) */
   guint64 bytes_received;       /* written in the read turn */
   guint64 bytes_sent;           /* (mutex lock) */
+  gboolean is_counted;          /* (mutex lock) as one of those that share the budget */
+  gsize charged;                /* (mutex lock) what the budget counts for it */
   gint64 last_activity;
   gint64 statistics_due;
   gboolean unobserved;          /* (mutex lock) nobody was told of the statistics when it was last looked at */
@@ -261,6 +269,28 @@ gboolean ipc_connection_check_size_locked (IpcConnection *self, IpcMessage *mess
 gboolean ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GError **error);
 gboolean ipc_connection_send_locked     (IpcConnection *self, IpcMessage *message, GError **error);
 
+/* ipc-pressure.c */
+/* Stops or goes on reading, and tells who waits for room, as the queue has it now. */
+void     ipc_connection_update_pressure_locked (IpcConnection *self);
+/* How much may be queued for the peer now. */
+gsize    ipc_connection_get_queue_limit_locked (IpcConnection *self);
+/* Sets what the budget counts for it. */
+void     ipc_connection_charge_locked   (IpcConnection *self);
+/* Whether the peer takes anything has changed, or how much room what is queued for it may take. */
+void     ipc_connection_note_stalled_locked (IpcConnection *self);
+/* It holds nothing any more, and shares nothing. */
+void     ipc_connection_discharge_locked (IpcConnection *self);
+/* At the end of a turn. */
+void     ipc_connection_settle_input    (IpcConnection *self);
+/* How much may be read at a time, of ROOM. */
+gsize    ipc_connection_limit_read      (IpcConnection *self, gsize room);
+/* The budget is over by far: nothing is read until somebody has been disconnected. */
+gboolean ipc_connection_has_to_wait     (IpcConnection *self);
+/* All that it holds, and the part of it that is input. For relief. */
+gsize    ipc_connection_get_weight      (IpcConnection *self, gsize *input);
+/* After the budget has changed. */
+void     ipc_connection_relieve         (IpcConnection *self);
+
 /* ipc-overflow.c */
 /* Sends an event as the policy has it, and tells the owner of what was dropped. Needs no lock; MESSAGE has been checked. */
 IpcSendOutcome ipc_connection_send_event (IpcConnection *self, IpcMessage *message, GError **error);
@@ -296,7 +326,6 @@ gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
 void     ipc_connection_flush_locked    (IpcConnection *self);
 void     ipc_connection_schedule_flush_locked (IpcConnection *self);
 void     ipc_connection_update_events_locked (IpcConnection *self);
-void     ipc_connection_update_pressure_locked (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
 /* Turns away a peer that has not been started: it sees the end of file, and no reset. */
@@ -343,7 +372,7 @@ void     ipc_request_check_overflow     (IpcConnection *self);
 void     ipc_request_hold               (IpcConnection *self, IpcRequestToken *token);
 void     ipc_request_cancelled_by_peer  (IpcConnection *self, guint64 serial);
 void     ipc_request_dropped            (GObject *connection, IpcRequestToken *token);
-/* Also with a type that is the library's own; MESSAGE has been checked. */
+/* MESSAGE has been checked. */
 gboolean ipc_request_answer             (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error);
 gboolean ipc_request_answer_error       (IpcConnection *self, IpcRequestToken *token, const GError *reason);
 

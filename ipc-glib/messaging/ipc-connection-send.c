@@ -37,7 +37,22 @@ ipc_connection_check_size_locked (IpcConnection *self, IpcMessage *message, GErr
 static gboolean
 has_room_locked (IpcConnection *self, gsize length)
 {
-  return self->outbox.queued == 0 || ipc_outbox_get_load (&self->outbox) + length <= self->limits.max_queued_bytes;
+  return self->outbox.queued == 0 || ipc_outbox_get_load (&self->outbox) + length <= ipc_connection_get_queue_limit_locked (self);
+}
+
+static void
+set_full_error (IpcConnection *self, gsize length, GError **error)
+{
+  gsize limit = ipc_connection_get_queue_limit_locked (self);
+  gsize load = ipc_outbox_get_load (&self->outbox);
+
+  if (limit == self->limits.max_queued_bytes)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes wait to be sent, and %" G_GSIZE_FORMAT " more exceed the limit of %u",
+                 self->peer_name, load, length, self->limits.max_queued_bytes);
+  else
+    g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes wait to be sent, and %" G_GSIZE_FORMAT " more exceed %" G_GSIZE_FORMAT
+                 ", its share while all clients hold %" G_GSIZE_FORMAT " of at most %" G_GSIZE_FORMAT " bytes", self->peer_name, load, length, limit,
+                 ipc_budget_get_held (&self->ledger->budget), ipc_budget_get_limit (&self->ledger->budget));
 }
 
 gboolean
@@ -50,8 +65,7 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
   if (!has_room_locked (self, length) && !self->write_blocked)
     ipc_connection_flush_locked (self);
   if (!has_room_locked (self, length))
-    g_set_error (error, IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes wait to be sent, and %" G_GSIZE_FORMAT " more exceed the limit of %u",
-                 self->peer_name, ipc_outbox_get_load (&self->outbox), length, self->limits.max_queued_bytes);
+    set_full_error (self, length, error);
   else if (message->fd_list == NULL || ipc_connection_check_room_for_fds_locked (self, message, error))
     return TRUE;
   if (!self->is_congested)

@@ -270,6 +270,9 @@ void
 ipc_connection_set_ledger (IpcConnection *self, IpcLedger *ledger)
 {
   self->ledger = ipc_ledger_ref (ledger);
+  self->outbox.budget = &ledger->budget;
+  self->is_counted = TRUE;
+  g_atomic_int_inc (&ledger->budget.n_holders);
 }
 
 void
@@ -301,6 +304,7 @@ ipc_connection_finalize (GObject *object)
   ipc_request_clear (self);
   ipc_inbox_clear (&self->inbox);
   ipc_outbox_clear (&self->outbox);
+  ipc_connection_discharge_locked (self);
   g_clear_pointer (&self->validator, ipc_json_validator_free);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
   g_clear_pointer (&self->ledger, ipc_ledger_unref);

@@ -641,6 +641,7 @@ defer (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, gsize si
   ipc_fd_queue_move (&self->fds, frame->n_fds, &self->deferred_fds);
   g_queue_push_tail (&self->deferred, g_bytes_new (bytes, size));
   self->deferred_bytes += size;
+  ipc_connection_charge_locked (self);
   g_mutex_unlock (&self->lock);
 }
 

@@ -31,6 +31,7 @@ typedef struct
   gsize end;
   gsize wanted;                 /* how long the unfinished frame at the front is, 0 if unknown */
   gboolean was_large;           /* the frame before was a large one */
+  gboolean is_snug;             /* the buffer is little larger than what came: more comes in small pieces, if at all */
 } IpcInbox;
 
 void          ipc_inbox_clear    (IpcInbox *self);
@@ -38,8 +39,13 @@ void          ipc_inbox_clear    (IpcInbox *self);
 guint8       *ipc_inbox_get_room (IpcInbox *self, gsize *room);
 /* SIZE bytes have been read there. */
 void          ipc_inbox_add      (IpcInbox *self, gsize size);
-/* After handling what could be: gives back what memory it can. */
-void          ipc_inbox_settle   (IpcInbox *self);
+/* After handling what could be: gives back what memory it can. With THRIFTY what is left is copied to a buffer of its
+ * size, which is worth while where the rest does not come at once. */
+void          ipc_inbox_settle   (IpcInbox *self, gboolean thrifty);
+/* The bytes of memory that it has. */
+gsize         ipc_inbox_get_size (IpcInbox *self);
+/* It has much more than what came needs. */
+gboolean      ipc_inbox_is_loose (IpcInbox *self);
 
 /* Keeps the bytes at the front in place until it is released. */
 IpcBuffer    *ipc_inbox_hold     (IpcInbox *self);

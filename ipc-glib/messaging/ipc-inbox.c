@@ -54,6 +54,7 @@ ipc_inbox_clear (IpcInbox *self)
 {
   g_clear_pointer (&self->buffer, ipc_buffer_release);
   self->start = self->end = self->wanted = 0;
+  self->is_snug = FALSE;
 }
 
 /* Moves what there is to the front of BUFFER, which becomes the inbox's. */
@@ -93,6 +94,12 @@ ipc_inbox_get_room (IpcInbox *self, gsize *room)
   gsize capacity = get_capacity (self);
   gboolean held = self->buffer != NULL && g_atomic_int_get (&self->buffer->ref_count) > 1;
 
+  if (self->is_snug && !held && self->end < self->buffer->capacity)
+    {
+      *room = self->buffer->capacity - self->end;
+      return self->buffer->data + self->end;
+    }
+  self->is_snug = FALSE;
   if (self->buffer == NULL || held || self->buffer->capacity < capacity)
     {
       if (capacity == SCRATCH_SIZE)
@@ -122,8 +129,22 @@ ipc_inbox_add (IpcInbox *self, gsize size)
   self->end += size;
 }
 
+gsize
+ipc_inbox_get_size (IpcInbox *self)
+{
+  return self->buffer != NULL ? self->buffer->capacity : 0;
+}
+
+gboolean
+ipc_inbox_is_loose (IpcInbox *self)
+{
+  gsize have = self->end - self->start;
+
+  return self->buffer != NULL && self->buffer->capacity > 2 * have + SMALL;
+}
+
 void
-ipc_inbox_settle (IpcInbox *self)
+ipc_inbox_settle (IpcInbox *self, gboolean thrifty)
 {
   gsize have = self->end - self->start;
 
@@ -133,9 +154,16 @@ ipc_inbox_settle (IpcInbox *self)
     {
       g_clear_pointer (&self->buffer, ipc_buffer_release);
       self->start = self->end = 0;
+      self->is_snug = FALSE;
     }
   else if (have <= SMALL && self->buffer->capacity > SMALL)
     move_to (self, buffer_new (have <= 512 ? 512 : SMALL));
+  else if (thrifty && have > SMALL && ipc_inbox_is_loose (self))
+    {
+      /* Room for some more, so that what comes a byte at a time is not copied for each. */
+      move_to (self, buffer_new (have + have / 4));
+      self->is_snug = TRUE;
+    }
 }
 
 IpcBuffer *

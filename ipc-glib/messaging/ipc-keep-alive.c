@@ -47,7 +47,7 @@ has_moved_locked (IpcConnection *self)
 static gboolean
 is_our_silence_locked (IpcConnection *self)
 {
-  return self->read_paused && !self->write_blocked;
+  return (self->read_paused || self->input_paused) && !self->write_blocked;
 }
 
 /* A main loop that was blocked may have slept through the answer; or the peer is in the same loop. */

@@ -30,6 +30,7 @@ struct _IpcRequestToken
   gboolean must_answer;         /* somebody waits for the answer */
   gboolean is_json;
   guint64 serial;
+  gsize held_bytes;             /* (mutex of the connection) what it was counted as when it was held */
   const char *id;               /* (nullable) (owned on the heap) JSON: what the answer replies to */
   GObject *connection;          /* (owned on the heap) */
   IpcMessage *message;          /* (nullable) (mutex of the connection) the kept message, not owned */

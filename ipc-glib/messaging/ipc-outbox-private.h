@@ -7,6 +7,7 @@
 
 #include <sys/uio.h>
 
+#include "messaging/ipc-budget-private.h"
 #include "messaging/ipc-descriptors-private.h"
 #include "messaging/ipc-shared-payload-private.h"
 
@@ -28,6 +29,9 @@ typedef struct
   guint n_cargos;               /* frames with descriptors */
   guint n_fds;                  /* descriptors, without those of payloads */
   gsize shared;                 /* bytes of payloads that are in memfds */
+  gsize allocated;              /* bytes of its own memory */
+  gboolean is_stalled;          /* nobody takes anything, and room is short: blocks are as small as they can be */
+  IpcBudget *budget;            /* (nullable) not owned */
 } IpcOutbox;
 
 void     ipc_outbox_clear        (IpcOutbox *self);
@@ -63,6 +67,9 @@ void     ipc_outbox_pass_events  (IpcOutbox *self);
 void     ipc_outbox_forget_events (IpcOutbox *self);
 /* Takes out SIZE bytes, SKIP bytes from the front: never a part of what is referenced. */
 void     ipc_outbox_cut          (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy);
+
+/* Gives back room that is not needed. */
+void     ipc_outbox_trim         (IpcOutbox *self);
 
 /* What it holds up, in bytes: those to be written, and those of payloads that go along as memfds. */
 static inline gsize

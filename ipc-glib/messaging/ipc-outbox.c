@@ -6,6 +6,7 @@
 /* The first block of an idle connection is small enough for malloc's quickest path. */
 #define FIRST_BLOCK 1000u
 #define BLOCK 65536u
+#define STALLED_BLOCK 4096u
 
 /* Descriptors that have not been sent yet. */
 typedef struct
@@ -79,15 +80,20 @@ drop_cargo (IpcOutbox *self, IpcOutBlock *block)
   if (cargo->payload != NULL)
     self->shared -= cargo->payload->size;
   ipc_fds_free (cargo->fds);
+  if (cargo->payload != NULL && self->budget != NULL)
+    ipc_budget_unref_bytes (self->budget, cargo->payload->bytes);
   g_clear_pointer (&cargo->payload, ipc_shared_payload_unref);
   g_free (cargo);
 }
 
 static void
-block_free (IpcOutBlock *block)
+block_free (IpcOutbox *self, IpcOutBlock *block)
 {
+  if (block->bytes != NULL && self->budget != NULL)
+    ipc_budget_unref_bytes (self->budget, block->bytes);
   if (block->bytes != NULL)
     g_bytes_unref (block->bytes);
+  self->allocated -= sizeof *block + block->capacity;
   if (block->capacity == BLOCK)
     large_block_free (block);
   else
@@ -114,7 +120,7 @@ ipc_outbox_clear (IpcOutbox *self)
       self->head = block->next;
       if (block->cargo != NULL)
         drop_cargo (self, block);
-      block_free (block);
+      block_free (self, block);
     }
   self->tail = NULL;
   self->queued = 0;
@@ -123,11 +129,12 @@ ipc_outbox_clear (IpcOutbox *self)
 }
 
 static IpcOutBlock *
-block_new (gsize capacity)
+block_new (IpcOutbox *self, gsize capacity)
 {
   IpcOutBlock *block = capacity == BLOCK ? large_block_new () : g_malloc (sizeof *block + capacity);
 
   *block = (IpcOutBlock){ .data = (guint8 *) (block + 1), .capacity = capacity };
+  self->allocated += sizeof *block + capacity;
   return block;
 }
 
@@ -138,9 +145,13 @@ ipc_outbox_add (IpcOutbox *self, gsize size)
 
   if (block == NULL || block->capacity - block->end < size || block->capacity == 0)
     {
-      gsize room = block == NULL ? FIRST_BLOCK - sizeof *block : BLOCK;
+      /* Behind a large payload comes the header of another one, as a rule. */
+      gboolean small = block == NULL || block->bytes != NULL || block->cargo != NULL;
+      gsize room = small ? FIRST_BLOCK - sizeof *block : BLOCK;
 
-      block = block_new (MAX (room, size));
+      if (self->is_stalled)
+        room = CLAMP (self->allocated / 2, STALLED_BLOCK, BLOCK) - sizeof *block;
+      block = block_new (self, MAX (room, size));
       append (self, block);
     }
   block->end += size;
@@ -152,10 +163,12 @@ ipc_outbox_add (IpcOutbox *self, gsize size)
 void
 ipc_outbox_add_bytes (IpcOutbox *self, GBytes *bytes)
 {
-  IpcOutBlock *block = block_new (0);
+  IpcOutBlock *block = block_new (self, 0);
 
   block->bytes = g_bytes_ref (bytes);
   block->data = g_bytes_get_data (bytes, &block->end);
+  if (self->budget != NULL)
+    ipc_budget_ref_bytes (self->budget, bytes);
   append (self, block);
   self->queued += block->end;
   self->total_in += block->end;
@@ -165,7 +178,7 @@ guint8 *
 ipc_outbox_add_cargo (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload *payload)
 {
   /* Nothing is ever added to it: what comes behind would go along with descriptors that are not its own. */
-  IpcOutBlock *block = block_new (size);
+  IpcOutBlock *block = block_new (self, size);
 
   block->cargo = g_new (IpcOutCargo, 1);
   *block->cargo = (IpcOutCargo){ fds, payload };
@@ -176,6 +189,8 @@ ipc_outbox_add_cargo (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload
     self->n_fds += fds->n;
   if (payload != NULL)
     self->shared += payload->size;
+  if (payload != NULL && self->budget != NULL)
+    ipc_budget_ref_bytes (self->budget, payload->bytes);
   self->queued += size;
   self->total_in += size;
   return (guint8 *) block->data;
@@ -216,7 +231,8 @@ ipc_outbox_unshare (IpcOutbox *self, gsize *payload_size)
 
   if (block == NULL || block->cargo == NULL || block->cargo->payload == NULL)
     return NULL;
-  inlined = block_new (0);
+  inlined = block_new (self, 0);
+  /* The budget goes on counting them, for the new block. */
   inlined->bytes = g_bytes_ref (block->cargo->payload->bytes);
   inlined->data = g_bytes_get_data (inlined->bytes, &inlined->end);
   inlined->next = block->next;
@@ -276,10 +292,49 @@ ipc_outbox_written (IpcOutbox *self, gsize size)
       self->head = block->next;
       if (self->head == NULL)
         self->tail = NULL;
-      block_free (block);
+      block_free (self, block);
     }
   if (self->events != NULL)
     ipc_outbox_pass_events (self);
+}
+
+static gboolean
+is_loose (const IpcOutBlock *block)
+{
+  return block->cargo == NULL && block->capacity >= block->end - block->start + STALLED_BLOCK;
+}
+
+static void
+trim_block (IpcOutbox *self, IpcOutBlock **link)
+{
+  IpcOutBlock *block = *link;
+  gsize have = block->end - block->start;
+  IpcOutBlock *small = block_new (self, have);
+
+  memcpy (small + 1, block->data + block->start, have);
+  small->end = have;
+  small->next = block->next;
+  *link = small;
+  if (self->tail == block)
+    self->tail = small;
+  block_free (self, block);
+}
+
+/* Only the first and the last can have much room to spare. */
+void
+ipc_outbox_trim (IpcOutbox *self)
+{
+  IpcOutBlock **link = &self->head;
+
+  if (self->head == NULL)
+    return;
+  if (is_loose (self->head))
+    trim_block (self, link);
+  if (!is_loose (self->tail))
+    return;
+  while (*link != self->tail)
+    link = &(*link)->next;
+  trim_block (self, link);
 }
 
 /* What lies before the gap is moved, not what lies behind: it is the frame that is being written, or little more. */
@@ -327,6 +382,6 @@ ipc_outbox_cut (IpcOutbox *self, gsize skip, gsize size, GByteArray *copy)
       *link = block->next;
       if (self->tail == block)
         self->tail = before;
-      block_free (block);
+      block_free (self, block);
     }
 }

@@ -21,7 +21,7 @@ can_make_room_locked (IpcConnection *self, gsize length)
 {
   gsize stays = ipc_outbox_get_load (&self->outbox) - ipc_outbox_get_droppable (&self->outbox);
 
-  return stays == 0 || stays + length <= self->limits.max_queued_bytes;
+  return stays == 0 || stays + length <= ipc_connection_get_queue_limit_locked (self);
 }
 
 /* What is dropped joins DROPPED (nullable). */
@@ -30,7 +30,7 @@ make_room_locked (IpcConnection *self, gsize length, GPtrArray *dropped)
 {
   if (!can_make_room_locked (self, length))
     return FALSE;
-  while (self->outbox.queued > 0 && ipc_outbox_get_load (&self->outbox) + length > self->limits.max_queued_bytes)
+  while (self->outbox.queued > 0 && ipc_outbox_get_load (&self->outbox) + length > ipc_connection_get_queue_limit_locked (self))
     {
       g_autoptr (GByteArray) copy = dropped != NULL ? g_byte_array_new () : NULL;
       IpcMessage *message;

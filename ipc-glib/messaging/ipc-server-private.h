@@ -47,6 +47,9 @@ struct _IpcServer
   IpcLedger *ledger;            /* (owned) */
   gint64 started;               /* monotonic µs; 0: never */
   guint64 clients_refused;
+  guint64 max_total_bytes;
+  guint64 favoured_bytes;       /* what the one that the budget favours had sent in all when that was looked at last */
+  gint64 favoured_since;        /* monotonic µs; when it had got there */
   IpcStatistics closed_statistics;      /* (mutex lock) of those that are gone */
   IpcStatistics notified_statistics;    /* what observers were told last */
   GMutex drops_lock;            /* taken last */
@@ -95,6 +98,12 @@ void     ipc_server_forget_peers (IpcServer *self);
 /* For IpcConnectionOwnerFuncs. */
 gboolean    ipc_server_note_dropped      (gpointer owner, IpcConnection *connection, IpcMessage *message);
 void        ipc_server_forget_drops      (IpcServer *self);
+
+/* ipc-server-budget.c */
+/* For the ledger. */
+gboolean    ipc_server_relieve           (gpointer server);
+/* A limit that it depends on has changed. */
+void        ipc_server_update_budget     (IpcServer *self);
 
 /* ipc-server-statistics.c */
 /* In the order of their properties. */

@@ -13,6 +13,7 @@
 
 #define DEFAULT_MAX_CLIENTS 256u
 #define DEFAULT_MAX_CLIENTS_PER_UID 32u
+#define DEFAULT_MAX_TOTAL_BYTES (32u * 1024 * 1024)
 
 /**
  * IpcServer:
@@ -63,6 +64,8 @@ typedef enum
   PROP_KEEP_ALIVE_INTERVAL,
   PROP_MODE,
   PROP_OVERFLOW_POLICY,
+  PROP_MAX_TOTAL_BYTES,
+  PROP_TOTAL_BYTES,
   PROP_MESSAGES_RECEIVED,
   PROP_MESSAGES_SENT,
   PROP_MESSAGES_DROPPED,
@@ -174,6 +177,12 @@ ipc_server_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     case PROP_OVERFLOW_POLICY:
       g_value_set_enum (value, self->limits.overflow_policy);
       break;
+    case PROP_MAX_TOTAL_BYTES:
+      g_value_set_uint64 (value, self->max_total_bytes);
+      break;
+    case PROP_TOTAL_BYTES:
+      g_value_set_uint64 (value, ipc_server_get_total_bytes (self));
+      break;
     case PROP_MESSAGES_RECEIVED:
     case PROP_MESSAGES_SENT:
     case PROP_MESSAGES_DROPPED:
@@ -239,9 +248,13 @@ ipc_server_set_property (GObject *object, guint id, const GValue *value, GParamS
     case PROP_MAX_CLIENTS_PER_UID:
       ipc_server_set_max_clients_per_uid (self, g_value_get_uint (value));
       break;
+    case PROP_MAX_TOTAL_BYTES:
+      ipc_server_set_max_total_bytes (self, g_value_get_uint64 (value));
+      break;
     case PROP_CONNECTIONS:
     case PROP_IS_RUNNING:
     case PROP_N_CLIENTS:
+    case PROP_TOTAL_BYTES:
     case PROP_MESSAGES_RECEIVED:
     case PROP_MESSAGES_SENT:
     case PROP_MESSAGES_DROPPED:
@@ -386,6 +399,26 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_OVERFLOW_POLICY] = g_param_spec_enum ("overflow-policy", NULL, NULL, IPC_TYPE_OVERFLOW_POLICY,
                                                         IPC_OVERFLOW_POLICY_REJECT, write);
+  /**
+   * IpcServer:max-total-bytes:
+   *
+   * How many bytes the server holds for all clients together: what they do not take, what is not whole, requests that
+   * are kept unanswered. It is at least `max-message-size` and `max-queued-bytes` together, whatever is set.
+   *
+   * Above half of it, a client that holds more than an equal share of a quarter is not read from, and full for
+   * events. Above it, the client that holds most is disconnected with %IPC_ERROR_FULL.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_TOTAL_BYTES] = g_param_spec_uint64 ("max-total-bytes", NULL, NULL, 65536, G_MAXINT64, DEFAULT_MAX_TOTAL_BYTES, write);
+  /**
+   * IpcServer:total-bytes:
+   *
+   * How many bytes the server holds for all clients together now; see [property@Ipc.Server:max-total-bytes].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_TOTAL_BYTES] = g_param_spec_uint64 ("total-bytes", NULL, NULL, 0, G_MAXUINT64, 0, read);
   /**
    * IpcServer:messages-received:
    *
@@ -610,7 +643,9 @@ ipc_server_init (IpcServer *self)
   g_mutex_init (&self->lock);
   g_mutex_init (&self->drops_lock);
   g_queue_init (&self->drops);
-  self->ledger = ipc_ledger_new (self, self->context, ipc_server_notify_statistics, ipc_server_is_observed);
+  self->max_total_bytes = DEFAULT_MAX_TOTAL_BYTES;
+  self->ledger = ipc_ledger_new (self, self->context, DEFAULT_MAX_TOTAL_BYTES, ipc_server_notify_statistics, ipc_server_is_observed,
+                                 ipc_server_relieve);
 }
 
 /**
@@ -783,6 +818,7 @@ ipc_server_set_max_message_size (IpcServer *self, guint max_message_size)
   if (self->limits.max_message_size == max_message_size)
     return;
   self->limits.max_message_size = max_message_size;
+  ipc_server_update_budget (self);
   g_object_notify (G_OBJECT (self), "max-message-size");
 }
 
@@ -822,6 +858,7 @@ ipc_server_set_max_queued_bytes (IpcServer *self, guint max_queued_bytes)
   if (self->limits.max_queued_bytes == max_queued_bytes)
     return;
   self->limits.max_queued_bytes = max_queued_bytes;
+  ipc_server_update_budget (self);
   g_object_notify (G_OBJECT (self), "max-queued-bytes");
 }
 

@@ -108,6 +108,14 @@ void           ipc_server_set_overflow_policy  (IpcServer            *self,
                                                 IpcOverflowPolicy     overflow_policy);
 
 IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_max_total_bytes  (IpcServer            *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_server_set_max_total_bytes  (IpcServer            *self,
+                                                guint64               max_total_bytes);
+IPC_AVAILABLE_IN_0_1
+guint64        ipc_server_get_total_bytes      (IpcServer            *self);
+
+IPC_AVAILABLE_IN_0_1
 guint64        ipc_server_get_messages_received (IpcServer            *self);
 IPC_AVAILABLE_IN_0_1
 guint64        ipc_server_get_messages_sent    (IpcServer            *self);

@@ -10,6 +10,7 @@
 #include "ipc-version.h"
 
 #define TYPE "ipc.stats"
+#define REPLY_TYPE "stats"      /* replies have no types of the library */
 #define MAX_ROWS 1000u
 
 gboolean
@@ -159,6 +160,8 @@ make_reply (IpcServer *self, gboolean with_rows)
   add (&builder, "max-clients", self->max_clients);
   add (&builder, "clients-refused", self->clients_refused);
   add_statistics (&builder, &statistics);
+  add (&builder, "total-bytes", ipc_budget_get_held (&self->ledger->budget));
+  add (&builder, "max-total-bytes", ipc_budget_get_limit (&self->ledger->budget));
   if (with_rows)
     g_variant_builder_add (&builder, "{sv}", "connections", make_rows (self));
   return g_variant_builder_end (&builder);
@@ -176,7 +179,7 @@ ipc_server_answer_builtin (gpointer owner, IpcConnection *connection, IpcMessage
     return FALSE;
   if (check_allowed (self, connection, &error))
     {
-      reply = ipc_message_new_variant (TYPE, make_reply (self, wants_clients (request)));
+      reply = ipc_message_new_variant (REPLY_TYPE, make_reply (self, wants_clients (request)));
       ipc_request_answer (connection, token, reply, &error);
     }
   if (error != NULL)

@@ -79,7 +79,7 @@ test_empty (IpcTest *test)
   g_assert_cmpuint (size, ==, 0);
   g_assert_null (ipc_inbox_hold (&fixture.inbox));
   ipc_buffer_release (NULL);
-  ipc_inbox_settle (&fixture.inbox);
+  ipc_inbox_settle (&fixture.inbox, FALSE);
   ipc_inbox_clear (&fixture.inbox);
 }
 
@@ -94,7 +94,7 @@ test_whole (IpcTest *test)
   check_front (&fixture);
   skip (&fixture, 40);
   check_front (&fixture);
-  ipc_inbox_settle (&fixture.inbox);
+  ipc_inbox_settle (&fixture.inbox, FALSE);
   g_assert_null (fixture.inbox.buffer);
 }
 
@@ -108,7 +108,7 @@ test_bytewise (IpcTest *test)
     {
       fixture.inbox.wanted = 5000;
       g_assert_cmpuint (read_bytes (&fixture, 1), ==, 1);
-      ipc_inbox_settle (&fixture.inbox);
+      ipc_inbox_settle (&fixture.inbox, FALSE);
     }
   check_front (&fixture);
 }
@@ -125,7 +125,7 @@ test_gives_back (IpcTest *test)
   g_assert_cmpuint (room, ==, READ_MAX);
   scratch = fixture.inbox.buffer;
   read_bytes (&fixture, 40);
-  ipc_inbox_settle (&fixture.inbox);
+  ipc_inbox_settle (&fixture.inbox, FALSE);
   check_front (&fixture);
   /* what is unfinished has been moved out; the next connection reads into the same buffer */
   g_assert_true (fixture.inbox.buffer != scratch);
@@ -146,7 +146,7 @@ test_announced (IpcTest *test)
 
   fixture.inbox.wanted = 128u * 1024 * 1024;
   read_bytes (&fixture, 32);
-  ipc_inbox_settle (&fixture.inbox);
+  ipc_inbox_settle (&fixture.inbox, FALSE);
   ipc_inbox_get_room (&fixture.inbox, &room);
   g_assert_cmpuint (room, <=, READ_MAX + 1);
   /* twice what has come, and no more */
@@ -155,7 +155,7 @@ test_announced (IpcTest *test)
       ipc_inbox_get_room (&fixture.inbox, &room);
       g_assert_cmpuint (room, <=, MAX (fixture.added, READ_MAX + 1));
       read_bytes (&fixture, 60000);
-      ipc_inbox_settle (&fixture.inbox);
+      ipc_inbox_settle (&fixture.inbox, FALSE);
     }
   check_front (&fixture);
 }
@@ -200,7 +200,7 @@ test_hold (IpcTest *test)
       read_bytes (&fixture, 10000);
       check_front (&fixture);
       skip (&fixture, (gsize) (fixture.added - fixture.taken) - 7);
-      ipc_inbox_settle (&fixture.inbox);
+      ipc_inbox_settle (&fixture.inbox, FALSE);
     }
   g_assert_cmpmem (front, size, copy, 1000);
   ipc_buffer_release (hold);
@@ -316,7 +316,7 @@ test_random (IpcTest *test)
           if (g_rand_boolean (rand))
             handle_some (&fixture, rand);
           if (g_rand_boolean (rand))
-            ipc_inbox_settle (&fixture.inbox);
+            ipc_inbox_settle (&fixture.inbox, FALSE);
           check_front (&fixture);
         }
     }

@@ -149,7 +149,7 @@ ask_stats (IpcConnection *connection, IpcMessage *request)
   ipc_connection_request_with_callback (connection, request, 10000, NULL, answer_cb, &answer);
   ipc_test_wait_for (answer.n_callbacks == 1);
   g_assert_no_error (answer.error);
-  g_assert_cmpstr (ipc_message_get_message_type (answer.reply), ==, "ipc.stats");
+  g_assert_cmpstr (ipc_message_get_message_type (answer.reply), ==, "stats");
   stats = ipc_message_get_variant (answer.reply);
   g_assert_nonnull (stats);
   g_assert_true (g_variant_is_of_type (stats, G_VARIANT_TYPE_VARDICT));
@@ -256,7 +256,7 @@ test_stats_json (IpcTest *test)
   raw_connect (&raw, pair.path);
   raw_write_text (&raw, "{\"id\":\"a\",\"message_type\":\"ipc.stats\",\"payload\":\"clients\"}\n");
   reply = raw_read_object (&raw);
-  g_assert_cmpstr (json_object_get_string_member (reply, "message_type"), ==, "ipc.stats");
+  g_assert_cmpstr (json_object_get_string_member (reply, "message_type"), ==, "stats");
   g_assert_cmpstr (json_object_get_string_member (reply, "reply_to"), ==, "a");
   stats = json_object_get_object_member (reply, "payload");
   g_assert_cmpint (json_object_get_int_member (stats, "clients"), ==, 2);
