@@ -388,6 +388,8 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
   IpcStep outcome = IPC_STEP_DONE;
   /* A handler may run the loop, which reads more into the inbox: what is being handled has to stay where it is. */
   IpcBuffer *hold = ipc_inbox_hold (&self->inbox);
+  /* In a crowd large replies make a turn long as well. */
+  guint64 enough = *left <= FRAMES_IN_A_CROWD ? self->bytes_sent + EAGER_FLUSH : G_MAXUINT64;
 
   while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && self->state < IPC_CONNECTION_CLOSING)
     {
@@ -401,7 +403,7 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
     {
       outcome = step (self, defer);
       if (!defer)
-        (*left)--;
+        *left = self->bytes_sent < enough ? *left - 1 : 0;
     }
   ipc_buffer_release (hold);
   return outcome;
