@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Permits in shared memory that no crash can lose: one slot a permit, which holds 0 or the id of its owner.
+ *
+ * To acquire is one compare-and-swap from 0 to the own id, to release is one back to 0. Nothing else says who has what, and
+ * nothing is counted, so a process that is killed between any two instructions leaves each permit free, or with an owner whose
+ * death can be proved (core/ipc-presence.h). Neither path makes a system call while nobody waits.
+ *
+ * Who waits has an entry in a second table, with a ticket, and sleeps on a word of that entry. A release wakes one sleeper,
+ * the one that has waited longest. Whoever comes by may be quicker; but one that has waited for a millisecond starves,
+ * and from then on is given the permit: the slot goes from the owner to the waiter's process, marked as granted, and the waiter
+ * takes the mark away. A grant that nobody takes, because the waiter has just left, is taken back.
+ *
+ * What a crash can spoil are wake-ups, flags and entries. Sleepers therefore look again from time to time,
+ * and sleep on the life words of the owners, too.
+ */
+#pragma once
+
+#include "core/ipc-presence.h"
+
+#define IPC_SLOTS_MAX 4096u
+#define IPC_SLOTS_MAX_WAITERS 4096u
+#define IPC_SLOTS_PATIENCE_NS 1000000   /* so long others may be quicker */
+#define IPC_SLOTS_SWEEP_NS 50000000     /* so often a sleeper looks for owners that are gone */
+
+/* One process's view of the table. The memory is the caller's. */
+typedef struct
+{
+  uint8_t *memory;
+  unsigned n_slots;
+  unsigned n_waiters;
+  IpcPresence *presence;
+  IpcOwner me;
+  _Atomic uint32_t *deleted;    /* not 0: nobody waits any more */
+  _Atomic uint32_t hint;        /* where to look first */
+} IpcSlots;
+
+typedef struct
+{
+  uint64_t acquired;            /* how often ever */
+  uint64_t recovered;           /* how often from the dead */
+  unsigned held;
+  unsigned waiters;
+} IpcSlotsStatistics;
+
+/* One that waits. */
+typedef struct
+{
+  unsigned entry;
+  bool is_starving;
+  int64_t since;
+  int64_t next_sweep;
+} IpcSlotsWaiter;
+
+typedef enum
+{
+  IPC_SLOTS_ACQUIRED,
+  IPC_SLOTS_TIMED_OUT,
+  IPC_SLOTS_CANCELLED,
+  IPC_SLOTS_DELETED,
+  IPC_SLOTS_TOO_MANY,           /* the table of waiters is full */
+} IpcSlotsOutcome;
+
+size_t   ipc_slots_get_size   (unsigned n_slots, unsigned n_waiters);
+/* MEMORY is zeroed, of that size, and aligned to 64. */
+void     ipc_slots_init       (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_waiters, IpcPresence *presence,
+                               _Atomic uint32_t *deleted);
+
+/* Never waits. False: none is free, or those that are free go to somebody who has waited for too long. */
+bool     ipc_slots_try        (IpcSlots *self, unsigned *slot);
+/* DEADLINE as of core/ipc-futex.h. Gives up soon after *CANCELLED (may be NULL) is not 0 and ipc_slots_wake() was called. */
+IpcSlotsOutcome ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot);
+/* False: this process does not hold it. */
+bool     ipc_slots_release    (IpcSlots *self, unsigned slot);
+
+/* The same in steps, for those who must not sleep here. Begin; try until it is acquired; end in any case. */
+bool     ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter);
+/* *WAKE_AT: when to try again if nobody wakes it before. */
+bool     ipc_slots_wait_try   (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int64_t *wake_at);
+void     ipc_slots_wait_end   (IpcSlots *self, IpcSlotsWaiter *waiter);
+
+/* Wakes all sleepers of this process, or of all. */
+void     ipc_slots_wake       (IpcSlots *self, bool all);
+/* Frees what the dead hold; how many permits. */
+unsigned ipc_slots_recover    (IpcSlots *self);
+unsigned ipc_slots_count_free (IpcSlots *self);
+void     ipc_slots_count      (IpcSlots *self, IpcSlotsStatistics *statistics);
+/* Who holds SLOT, and since when as it was stamped; 0: nobody. */
+IpcOwner ipc_slots_get_holder (IpcSlots *self, unsigned slot, int64_t *since);
+void     ipc_slots_stamp      (IpcSlots *self, unsigned slot, int64_t since);
