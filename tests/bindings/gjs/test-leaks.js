@@ -9,7 +9,8 @@ import {equal, ok, run, test} from './tap.js';
 
 const N = 100000;
 const WARM_UP = 10000;
-const SLACK = 6 << 20;      // a message leaked each time would be 10 MB and more
+const SLACK = 6 << 20;      // a message leaked each time would be more
+const ROUNDS = 4;
 
 const {make} = Ipc.Message;
 
@@ -19,9 +20,18 @@ function resident() {
     return Number(new TextDecoder().decode(text).split(' ')[1]) * 4096;
 }
 
-function noGrowth(before) {
-    const grown = resident() - before;
-    ok(grown < SLACK, `grown by ${grown} bytes`);
+// When the collector comes, and how the memory is cut up by then, is not ours to say: what is lost with each message makes
+// every round grow, what the engine keeps for itself does not.
+async function noGrowth(work) {
+    const grown = [];
+    for (let i = 0; i < ROUNDS; i++) {
+        const before = resident();
+        await work();
+        grown.push(resident() - before);
+        if (grown[i] < SLACK)
+            return;
+    }
+    ok(false, `grown in every round, by ${grown} bytes`);
 }
 
 async function manyRequests(client, type, n) {
@@ -37,9 +47,7 @@ async function manyRequests(client, type, n) {
 test('requests', async () => {
     const {client} = await startBoth({echo: (server, connection, request) => request.payload});
     await manyRequests(client, 'echo', WARM_UP);
-    const before = resident();
-    await manyRequests(client, 'echo', N / 2);
-    noGrowth(before);
+    await noGrowth(() => manyRequests(client, 'echo', N / 2));
 });
 
 test('async handlers', async () => {
@@ -48,9 +56,7 @@ test('async handlers', async () => {
         return request.payload;
     }});
     await manyRequests(client, 'echo', WARM_UP);
-    const before = resident();
-    await manyRequests(client, 'echo', N / 5);
-    noGrowth(before);
+    await noGrowth(() => manyRequests(client, 'echo', N / 5));
 });
 
 async function manyEvents(client, n, size) {
@@ -71,10 +77,12 @@ test('events through a handler', async () => {
         sync: () => 'ok',
     });
     await manyEvents(client, WARM_UP, 64);
-    const before = resident();
-    await manyEvents(client, N, 64);
-    noGrowth(before);
-    equal(seen, (N + WARM_UP) / 1000 * 999);
+    let sent = WARM_UP;
+    await noGrowth(() => {
+        sent += N;
+        return manyEvents(client, N, 64);
+    });
+    equal(seen, sent / 1000 * 999);
 });
 
 test('events through a signal', async () => {
@@ -86,10 +94,12 @@ test('events through a signal', async () => {
             System.gc();
     });
     await manyEvents(client, WARM_UP, 64);
-    const before = resident();
-    await manyEvents(client, N, 64);
-    noGrowth(before);
-    equal(seen, (N + WARM_UP) / 1000 * 999);
+    let sent = WARM_UP;
+    await noGrowth(() => {
+        sent += N;
+        return manyEvents(client, N, 64);
+    });
+    equal(seen, sent / 1000 * 999);
 });
 
 test('large messages do not pile up', async () => {
