@@ -19,6 +19,7 @@
 
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-poll-private.h"
+#include "base/ipc-once-private.h"
 #include "core/ipc-fork.h"
 
 #define MAX_EVENTS IPC_HUB_MAX_EVENTS
@@ -113,7 +114,7 @@ run_flushes (IpcHub *hub)
       GObject *owner = g_object_ref (watch->owner);
 
       g_queue_unlink (&hub->flush, &watch->flush_link);
-      watch->in_flush = FALSE;
+      IPC_WRITE_ONCE (watch->in_flush, FALSE);
       g_mutex_unlock (&hub->lock);
       watch->funcs->flush (watch);
       g_object_unref (owner);
@@ -515,6 +516,35 @@ hub_get (GMainContext *context, GError **error)
   return hub;
 }
 
+static gboolean
+do_nothing (gpointer hub)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* A thread that runs the context may be about to sleep in the epoll set: the number must not become another file before
+ * it has looked. So it closes the set itself, in its next turn. */
+static void
+let_go (IpcHub *hub)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (g_main_context_acquire (hub->context))
+    {
+      GMainContext *context = g_main_context_ref (hub->context);
+
+      g_source_unref (&hub->source);
+      g_main_context_release (context);
+      g_main_context_unref (context);
+      return;
+    }
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  g_source_set_static_name (source, "[ipc-glib] hub is gone");
+  g_source_set_callback (source, do_nothing, hub, (GDestroyNotify) g_source_unref);
+  g_source_attach (source, hub->context);
+}
+
 /* Under the lock `hubs`. */
 static void
 hub_drop (IpcHub *hub)
@@ -523,7 +553,7 @@ hub_drop (IpcHub *hub)
     g_hash_table_remove (hubs, hub->context);
   ipc_hub_poll_uninstall (hub->context);
   g_source_destroy (&hub->source);
-  g_source_unref (&hub->source);
+  let_go (hub);
 }
 
 static void
@@ -666,7 +696,8 @@ forget (IpcHub *hub, IpcHubWatch *watch)
     g_queue_unlink (&hub->attend, &watch->attend_link);
   if (watch->in_more)
     g_queue_unlink (&hub->more, &watch->more_link);
-  watch->in_flush = watch->in_attend = watch->in_more = FALSE;
+  IPC_WRITE_ONCE (watch->in_flush, FALSE);
+  watch->in_attend = watch->in_more = FALSE;
   ipc_timer_queue_set (&hub->timers, &watch->timer, 0);
   give_slot_locked (hub, watch);
   watch->hub = NULL;
@@ -706,7 +737,7 @@ ipc_hub_queue_flush (IpcHubWatch *watch)
   g_mutex_lock (&hub->lock);
   if (watch->hub == hub && !watch->in_flush)
     {
-      watch->in_flush = TRUE;
+      IPC_WRITE_ONCE (watch->in_flush, TRUE);
       g_queue_push_tail_link (&hub->flush, &watch->flush_link);
       wake (hub);
     }

@@ -155,7 +155,7 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
     written = ipc_binary_write_message_locked (self, message, &envelope, error);
   if (written)
     {
-      self->messages_sent++;
+      IPC_ADD_ONCE (self->messages_sent, 1);
       ipc_connection_schedule_flush_locked (self);
     }
   if (written || self->state != IPC_CONNECTION_OPEN)

@@ -177,7 +177,7 @@ connection_opened (gpointer owner, IpcConnection *connection)
   IpcClient *self = owner;
 
   /* If it is to be closed, the end of the connection comes next. */
-  if (self->connection != connection || !ipc_client_set_state (self, IPC_CLIENT_STATE_OPEN, connection))
+  if (IPC_READ_ONCE (self->connection) != connection || !ipc_client_set_state (self, IPC_CLIENT_STATE_OPEN, connection))
     return;
   self->reconnecting = FALSE;
   ipc_client_stop_waiting (self);
@@ -189,15 +189,16 @@ static void
 connection_closed (gpointer owner, IpcConnection *connection, const GError *error)
 {
   IpcClient *self = owner;
-  gboolean is_mine, is_waited_for;
+  gboolean is_mine, is_waited_for, was_opened;
 
   g_mutex_lock (&self->lock);
   is_mine = self->connection == connection;
-  is_waited_for = self->interrupt != NULL && !connection->was_opened;
+  was_opened = IPC_READ_ONCE (connection->was_opened);
+  is_waited_for = self->interrupt != NULL && !was_opened;
   g_mutex_unlock (&self->lock);
   if (!is_mine || is_waited_for)        /* whoever waits for it sees to it */
     return;
-  if (connection->was_opened && self->opening == NULL)
+  if (was_opened && self->opening == NULL)
     connection_lost (self, error);
   else if (ipc_client_is_close_wanted (self))
     finish_closing (self);
@@ -237,7 +238,7 @@ ipc_client_adopt (IpcClient *self, IpcConnection *connection)
 void
 ipc_client_abandon (IpcClient *self, IpcConnection *connection)
 {
-  ipc_connection_set_owner (connection, NULL, &owner_funcs);
+  ipc_connection_disown (connection);
   ipc_connection_close (connection);
 }
 
@@ -263,7 +264,7 @@ ipc_client_attempt (IpcClient *self)
   g_autoptr (IpcConnection) connection = NULL;
   GError *error = NULL;
 
-  if ((self->opening == NULL && !self->reconnecting) || self->connection != NULL)
+  if ((self->opening == NULL && !self->reconnecting) || IPC_READ_ONCE (self->connection) != NULL)
     return;
   /* Watched before it is looked for, so that it cannot appear in between. */
   if (!ipc_client_watch (self, self->opening != NULL ? &error : NULL) && self->opening != NULL)
@@ -290,7 +291,7 @@ opening_cancelled (GCancellable *cancellable, gpointer user_data)
 {
   GTask *task = user_data;
   IpcClient *self = g_task_get_source_object (task);
-  g_autoptr (IpcConnection) connection = self->connection != NULL ? g_object_ref (self->connection) : NULL;
+  g_autoptr (IpcConnection) connection = ipc_client_ref_connection (self, NULL);
 
   if (self->opening != task)
     return G_SOURCE_REMOVE;
@@ -412,7 +413,7 @@ close_in_context (gpointer data)
 
   if (!ipc_client_is_close_wanted (self))
     return G_SOURCE_REMOVE;
-  connection = self->connection != NULL ? g_object_ref (self->connection) : NULL;
+  connection = ipc_client_ref_connection (self, NULL);
   if (connection != NULL)
     ipc_connection_close (connection);
   else if (self->opening != NULL || !ipc_client_has_handlers (self))

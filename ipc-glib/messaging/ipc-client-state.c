@@ -92,7 +92,7 @@ ipc_client_set_state (IpcClient *self, IpcClientState state, IpcConnection *conn
     changes |= IPC_CLIENT_CHANGED_CONNECTION;
   before = self->connection;
   self->state = state;
-  self->connection = connection != NULL ? g_object_ref (connection) : NULL;
+  IPC_WRITE_ONCE (self->connection, connection != NULL ? g_object_ref (connection) : NULL);
   if (state == IPC_CLIENT_STATE_CLOSED)
     self->close_wanted = FALSE;
   if (state == IPC_CLIENT_STATE_OPEN)

@@ -47,7 +47,7 @@ note_statistics_locked (IpcConnection *self)
   self->unobserved = !ipc_connection_has_observers (self);
   if (self->unobserved)
     return;
-  self->statistics_due = g_get_monotonic_time () + STATISTICS_INTERVAL_US;
+  IPC_WRITE_ONCE (self->statistics_due, g_get_monotonic_time () + STATISTICS_INTERVAL_US);
   ipc_hub_attend_at (&self->watch, self->statistics_due);
 }
 
@@ -57,7 +57,7 @@ fail_writing_locked (IpcConnection *self)
   if (!self->write_failed)
     {
       /* What the peer has sent is still to be read, and so is the end of it. */
-      self->write_failed = TRUE;
+      IPC_WRITE_ONCE (self->write_failed, TRUE);
       if (self->total_out_at_end == 0)
         self->total_out_at_end = ipc_outbox_total_out (&self->outbox);
       ipc_hub_attend (&self->watch);
@@ -99,7 +99,7 @@ write_locked (IpcConnection *self, gboolean *progress)
           break;
         }
       ipc_outbox_written (&self->outbox, (gsize) written);
-      self->bytes_sent += (guint64) written;
+      IPC_ADD_ONCE (self->bytes_sent, (guint64) written);
       *progress = TRUE;
     }
   return TRUE;
@@ -139,7 +139,7 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
     return;
   if (self->outbox.queued >= EAGER_FLUSH && !self->write_blocked)
     ipc_connection_flush_locked (self);
-  else if (!self->watch.in_flush && !self->write_blocked)
+  else if (!IPC_READ_ONCE (self->watch.in_flush) && !self->write_blocked)
     ipc_hub_queue_flush (&self->watch);
   else if (self->write_blocked)
     note_statistics_locked (self);      /* otherwise what is written tells of it */
@@ -226,7 +226,7 @@ step_first_byte (IpcConnection *self)
       }
     }
   g_mutex_lock (&self->lock);
-  self->wire_format = format;
+  IPC_WRITE_ONCE (self->wire_format, format);
   g_mutex_unlock (&self->lock);
   if (self->refusal != NULL)
     {
@@ -241,9 +241,9 @@ step_first_byte (IpcConnection *self)
 static IpcStep
 step (IpcConnection *self, gboolean defer)
 {
-  if (self->state >= IPC_CONNECTION_CLOSING)
+  if (IPC_READ_ONCE (self->state) >= IPC_CONNECTION_CLOSING)
     return IPC_STEP_END;
-  switch (self->wire_format)
+  switch (IPC_READ_ONCE (self->wire_format))
     {
     case IPC_WIRE_FORMAT_BINARY:
       return ipc_binary_step (self, defer);
@@ -261,15 +261,15 @@ end_of_input (IpcConnection *self, int read_errno)
   const char *part = self->inbox.wanted > 0 || self->got_hello ? "frame" : "first frame";
 
   ipc_inbox_peek (&self->inbox, &size);
-  if (self->wire_format == IPC_WIRE_FORMAT_JSON)
+  if (IPC_READ_ONCE (self->wire_format) == IPC_WIRE_FORMAT_JSON)
     return ipc_json_end_of_input (self);
   if (size > 0)
     return g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "%s: the peer closed inside a %s, after %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " bytes",
                         self->peer_name, part, size, MAX (self->inbox.wanted, IPC_FRAME_HEADER_SIZE));
   /* Who refuses takes what we have sent before it closes; the kernel, who closes for the dead, does not. */
-  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side && read_errno == 0)
+  if (IPC_READ_ONCE (self->state) == IPC_CONNECTION_HANDSHAKE && !self->is_server_side && read_errno == 0)
     return g_error_new (IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "%s: the server closed the connection without a HELLO; it does not admit us", self->peer_name);
-  if (self->state == IPC_CONNECTION_HANDSHAKE && !self->is_server_side)
+  if (IPC_READ_ONCE (self->state) == IPC_CONNECTION_HANDSHAKE && !self->is_server_side)
     return g_error_new (IPC_ERROR, IPC_ERROR_NO_SERVER, "%s: the server went away before it said HELLO: %s", self->peer_name, g_strerror (read_errno));
   if (read_errno != 0 && read_errno != ECONNRESET && read_errno != EPIPE)
     return g_error_new (G_IO_ERROR, g_io_error_from_errno (read_errno), "%s: cannot read: %s", self->peer_name, g_strerror (read_errno));
@@ -284,23 +284,25 @@ handle_end_of_input (IpcConnection *self, int read_errno)
   if (self->quiet && !g_queue_is_empty (&self->deferred))
     {
       /* The hub dispatches those, and meets the end itself. */
+      g_mutex_lock (&self->lock);
       self->input_over = TRUE;
+      g_mutex_unlock (&self->lock);
       return;
     }
   error = end_of_input (self, read_errno);
-  if (error != NULL && self->wire_format == IPC_WIRE_FORMAT_JSON)
+  if (error != NULL && IPC_READ_ONCE (self->wire_format) == IPC_WIRE_FORMAT_JSON)
     {
       ipc_connection_drop (self, error);
       return;
     }
-  if (self->wire_format != IPC_WIRE_FORMAT_JSON || read_errno != 0)
+  if (IPC_READ_ONCE (self->wire_format) != IPC_WIRE_FORMAT_JSON || read_errno != 0)
     {
       ipc_connection_shut (self, error, TRUE);
       return;
     }
   /* A half-close is not a disconnect: what is pending is answered first. */
   g_mutex_lock (&self->lock);
-  self->eof = TRUE;
+  IPC_WRITE_ONCE (self->eof, TRUE);
   ipc_connection_update_events_locked (self);
   g_mutex_unlock (&self->lock);
   ipc_connection_check_drained (self);
@@ -335,7 +337,7 @@ read_once (IpcConnection *self)
   if (got > 0)
     {
       ipc_inbox_add (&self->inbox, (gsize) got);
-      self->bytes_received += (guint64) got;
+      IPC_ADD_ONCE (self->bytes_received, (guint64) got);
       self->trickles = got <= TRICKLE;
       return TRUE;
     }
@@ -347,10 +349,10 @@ read_once (IpcConnection *self)
 static void
 note_activity (IpcConnection *self)
 {
-  self->last_activity = g_get_real_time ();
+  IPC_WRITE_ONCE (self->last_activity, g_get_real_time ());
   if (self->ledger != NULL)
     ipc_ledger_touch (self->ledger);
-  if (self->statistics_due != 0)
+  if (IPC_READ_ONCE (self->statistics_due) != 0)
     return;
   g_mutex_lock (&self->lock);
   self->unobserved = FALSE;
@@ -389,9 +391,9 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
   /* A handler may run the loop, which reads more into the inbox: what is being handled has to stay where it is. */
   IpcBuffer *hold = ipc_inbox_hold (&self->inbox);
   /* In a crowd large replies make a turn long as well. */
-  guint64 enough = *left <= FRAMES_IN_A_CROWD ? self->bytes_sent + EAGER_FLUSH : G_MAXUINT64;
+  guint64 enough = *left <= FRAMES_IN_A_CROWD ? IPC_READ_ONCE (self->bytes_sent) + EAGER_FLUSH : G_MAXUINT64;
 
-  while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && self->state < IPC_CONNECTION_CLOSING)
+  while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING)
     {
       g_autoptr (GBytes) frame = pop_deferred (self);
 
@@ -399,11 +401,11 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
         ipc_binary_dispatch_deferred (self, frame);
       (*left)--;
     }
-  while (*left > 0 && !self->read_paused && outcome == IPC_STEP_DONE && !(defer && ipc_connection_has_put_aside_enough (self)))
+  while (*left > 0 && !IPC_READ_ONCE (self->read_paused) && outcome == IPC_STEP_DONE && !(defer && ipc_connection_has_put_aside_enough (self)))
     {
       outcome = step (self, defer);
       if (!defer)
-        *left = self->bytes_sent < enough ? *left - 1 : 0;
+        *left = IPC_READ_ONCE (self->bytes_sent) < enough ? *left - 1 : 0;
     }
   ipc_buffer_release (hold);
   return outcome;
@@ -424,7 +426,7 @@ run_turn (IpcConnection *self, gboolean defer)
           self->readable = FALSE;
           return FALSE;
         }
-      if (left == 0 || self->read_paused || (self->input_paused && !defer) || !self->readable || self->eof)
+      if (left == 0 || IPC_READ_ONCE (self->read_paused) || (IPC_READ_ONCE (self->input_paused) && !defer) || !self->readable || IPC_READ_ONCE (self->eof))
         break;
       if (defer && ipc_connection_has_put_aside_enough (self))
         break;
@@ -438,7 +440,8 @@ run_turn (IpcConnection *self, gboolean defer)
     }
   ipc_connection_settle_input (self);
   ipc_connection_watch_pending_fds (self);
-  return (left == 0 || (self->readable && !self->input_paused)) && !self->read_paused && !self->eof && self->state < IPC_CONNECTION_CLOSING;
+  return (left == 0 || (self->readable && !IPC_READ_ONCE (self->input_paused))) && !IPC_READ_ONCE (self->read_paused) && !IPC_READ_ONCE (self->eof) &&
+         IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING;
 }
 
 /* Asked for at most once a turn, and not at all in a turn that only brings replies. */
@@ -477,8 +480,10 @@ connection_io (IpcHubWatch *watch, guint events)
     ipc_connection_flush_locked (self);
   if (self->state >= IPC_CONNECTION_CLOSING || !ipc_connection_take_read_turn_locked (self))
     {
+      gboolean lingers = self->state == IPC_CONNECTION_CLOSING;
+
       g_mutex_unlock (&self->lock);
-      if (self->state == IPC_CONNECTION_CLOSING && (events & (EPOLLERR | EPOLLHUP)) != 0)
+      if (lingers && (events & (EPOLLERR | EPOLLHUP)) != 0)
         ipc_connection_shut (self, NULL, TRUE);
       return FALSE;
     }
@@ -489,16 +494,16 @@ connection_io (IpcHubWatch *watch, guint events)
       self->readable = TRUE;
       note_activity (self);
       /* With the peer gone altogether there is nobody left to wait for. */
-      if (self->eof && (events & (EPOLLHUP | EPOLLERR)) != 0)
+      if (IPC_READ_ONCE (self->eof) && (events & (EPOLLHUP | EPOLLERR)) != 0)
         ipc_connection_shut (self, NULL, TRUE);
-      else if (self->read_paused && (events & (EPOLLHUP | EPOLLERR)) != 0)
+      else if (IPC_READ_ONCE (self->read_paused) && (events & (EPOLLHUP | EPOLLERR)) != 0)
         {
           g_mutex_lock (&self->lock);
           fail_writing_locked (self);
           g_mutex_unlock (&self->lock);
         }
       else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-        self->input_paused = FALSE;     /* what is left is little, and cannot be left for later */
+        IPC_WRITE_ONCE (self->input_paused, FALSE);     /* what is left is little, and cannot be left for later */
     }
   more = ipc_connection_run_input (self, FALSE);
 
@@ -554,7 +559,8 @@ connection_attend (IpcHubWatch *watch)
 {
   IpcConnection *self = IPC_CONNECTION (watch->owner);
   gint64 now = g_get_monotonic_time ();
-  gboolean congested, drained, finished, late;
+  gboolean congested, drained, finished, late, unwritable;
+  gint64 statistics_due;
   GError *stuck;
 
   g_mutex_lock (&self->lock);
@@ -563,6 +569,7 @@ connection_attend (IpcHubWatch *watch)
   drained = self->drained_pending;
   self->congested_pending = self->drained_pending = FALSE;
   finished = self->state == IPC_CONNECTION_CLOSING && (self->outbox.queued == 0 || now >= self->calls_due);
+  unwritable = self->write_failed && self->state < IPC_CONNECTION_CLOSING;
   g_mutex_unlock (&self->lock);
 
   if (finished)
@@ -576,7 +583,7 @@ connection_attend (IpcHubWatch *watch)
                                               self->limits.handshake_timeout / 1000.0), TRUE);
       return;
     }
-  if (self->write_failed && self->state < IPC_CONNECTION_CLOSING && must_read_to_the_end (self))
+  if (unwritable && must_read_to_the_end (self))
     {
       ipc_connection_shut (self, NULL, TRUE);
       return;
@@ -587,7 +594,7 @@ connection_attend (IpcHubWatch *watch)
       ipc_connection_drop (self, stuck);
       return;
     }
-  if (self->alive.due != 0)
+  if (IPC_READ_ONCE (self->alive.due) != 0)
     ipc_keep_alive_attend (self, now);
   ipc_request_attend (self, now);
   ipc_connection_serve_waiters (self);
@@ -595,17 +602,18 @@ connection_attend (IpcHubWatch *watch)
     ipc_connection_emit_congested (self);
   if (drained)
     ipc_connection_emit_drained (self);
-  if (self->statistics_due != 0 && now >= self->statistics_due)
+  statistics_due = IPC_READ_ONCE (self->statistics_due);
+  if (statistics_due != 0 && now >= statistics_due)
     {
-      self->statistics_due = 0;
+      IPC_WRITE_ONCE (self->statistics_due, 0);
       if (ipc_connection_has_observers (self))
         ipc_connection_notify_statistics (self);
     }
-  else if (self->statistics_due != 0)
+  else if (statistics_due != 0)
     {
       g_mutex_lock (&self->lock);
       if (self->watch.hub != NULL)
-        ipc_hub_attend_at (&self->watch, self->statistics_due);
+        ipc_hub_attend_at (&self->watch, statistics_due);
       g_mutex_unlock (&self->lock);
     }
   if (self->trim_due != 0 && now < self->trim_due)
@@ -617,7 +625,7 @@ connection_attend (IpcHubWatch *watch)
     }
   if (connection_io (watch, 0))
     go_on_later (self);
-  if (self->eof || self->said_goodbye)
+  if (IPC_READ_ONCE (self->eof) || IPC_READ_ONCE (self->said_goodbye))
     ipc_connection_check_drained (self);
 }
 
@@ -629,11 +637,11 @@ gboolean
 ipc_connection_start (IpcConnection *self, GError **error)
 {
   ipc_hub_watch_init (&self->watch, &connection_hub_funcs, G_OBJECT (self));
-  self->state = IPC_CONNECTION_HANDSHAKE;
+  IPC_WRITE_ONCE (self->state, IPC_CONNECTION_HANDSHAKE);
   ipc_connection_expect_fds (self);
   if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN, error))
     {
-      self->state = IPC_CONNECTION_CLOSED;
+      IPC_WRITE_ONCE (self->state, IPC_CONNECTION_CLOSED);
       close_fd_locked (self);
       return FALSE;
     }
@@ -642,7 +650,7 @@ ipc_connection_start (IpcConnection *self, GError **error)
   ipc_hub_attend_at (&self->watch, self->calls_due);
   if (!self->is_server_side)
     {
-      self->wire_format = IPC_WIRE_FORMAT_BINARY;
+      IPC_WRITE_ONCE (self->wire_format, IPC_WIRE_FORMAT_BINARY);
       ipc_binary_send_hello_locked (self);
       ipc_connection_flush_locked (self);
     }
@@ -662,12 +670,12 @@ ipc_connection_opened (IpcConnection *self)
       g_mutex_unlock (&self->lock);
       return;
     }
-  self->state = IPC_CONNECTION_OPEN;
+  IPC_WRITE_ONCE (self->state, IPC_CONNECTION_OPEN);
   self->calls_due = 0;
   ipc_keep_alive_begin_locked (self);
   ipc_connection_wake_followers_locked (self);
   g_mutex_unlock (&self->lock);
-  self->was_opened = TRUE;
+  IPC_WRITE_ONCE (self->was_opened, TRUE);
   if (self->quiet)
     return;                     /* whoever waits for it tells the owner */
   owner = g_weak_ref_get (&self->owner);
@@ -683,7 +691,7 @@ ipc_connection_deliver (IpcConnection *self, IpcMessage *message, IpcRequestToke
   GObject *owner = ipc_connection_get_owner (self);
   gboolean taken = FALSE;
 
-  self->messages_received++;
+  IPC_ADD_ONCE (self->messages_received, 1);
   if (message->type[0] == 'i' && message->is_request && owner != NULL && self->owner_funcs->builtin != NULL &&
       self->owner_funcs->builtin (owner, self, message))
     return;
@@ -760,7 +768,7 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
       return;
     }
   notify = self->state != IPC_CONNECTION_NEW;
-  self->state = IPC_CONNECTION_CLOSED;
+  IPC_WRITE_ONCE (self->state, IPC_CONNECTION_CLOSED);
   if (self->error == NULL)
     self->error = reason;
   else
@@ -856,7 +864,7 @@ ipc_connection_drain (IpcConnection *self)
   g_mutex_lock (&self->lock);
   if (self->state == IPC_CONNECTION_OPEN && !self->said_goodbye)
     {
-      self->said_goodbye = TRUE;
+      IPC_WRITE_ONCE (self->said_goodbye, TRUE);
       if (self->wire_format == IPC_WIRE_FORMAT_BINARY)
         ipc_binary_write_control_locked (self, IPC_FRAME_GOODBYE, 0, self->last_request_serial);
       ipc_connection_schedule_flush_locked (self);

@@ -24,6 +24,7 @@
 
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
+#include "base/ipc-once-private.h"
 #include "core/ipc-json-validator.h"
 #include "ipc-connection.h"
 #include "messaging/ipc-descriptors-private.h"
@@ -243,6 +244,8 @@ void     ipc_connection_set_up          (IpcConnection *self, int fd, gboolean i
 void     ipc_connection_set_context     (IpcConnection *self, GMainContext *context);
 void     ipc_connection_set_request_timeout (IpcConnection *self, gint request_timeout);
 void     ipc_connection_set_owner       (IpcConnection *self, gpointer owner, const IpcConnectionOwnerFuncs *funcs);
+/* Nobody is told of anything any more. Any thread. */
+void     ipc_connection_disown          (IpcConnection *self);
 /* Before it is started. */
 void     ipc_connection_set_ledger      (IpcConnection *self, IpcLedger *ledger);
 /* Adds what has gone through it. */

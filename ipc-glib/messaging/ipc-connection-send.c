@@ -93,7 +93,7 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
   /* What has descriptors is not taken out again. */
   if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST && self->outbox.n_cargos == n_cargos)
     ipc_outbox_mark_event (&self->outbox, (gsize) (self->outbox.total_in - before));
-  self->messages_sent++;
+  IPC_ADD_ONCE (self->messages_sent, 1);
   ipc_connection_schedule_flush_locked (self);
   return TRUE;
 }

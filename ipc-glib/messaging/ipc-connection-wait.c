@@ -87,7 +87,8 @@ interruption_end (Interruption *self)
 static gboolean
 can_read (IpcConnection *self)
 {
-  return self->wire_format != IPC_WIRE_FORMAT_JSON && !self->read_paused && self->state < IPC_CONNECTION_CLOSING;
+  return IPC_READ_ONCE (self->wire_format) != IPC_WIRE_FORMAT_JSON && !IPC_READ_ONCE (self->read_paused) &&
+         IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING;
 }
 
 /* With the turn, without the lock. */
@@ -110,7 +111,7 @@ poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interrup
   if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
     {
       self->readable = TRUE;
-      self->last_activity = g_get_real_time ();
+      IPC_WRITE_ONCE (self->last_activity, g_get_real_time ());
       ipc_connection_run_input (self, TRUE);
     }
 }

@@ -255,7 +255,7 @@ void
 ipc_connection_set_request_timeout (IpcConnection *self, gint request_timeout)
 {
   g_mutex_lock (&self->lock);
-  self->limits.request_timeout = request_timeout;
+  IPC_WRITE_ONCE (self->limits.request_timeout, request_timeout);
   g_mutex_unlock (&self->lock);
 }
 
@@ -264,6 +264,12 @@ ipc_connection_set_owner (IpcConnection *self, gpointer owner, const IpcConnecti
 {
   self->owner_funcs = funcs;
   g_weak_ref_set (&self->owner, owner);
+}
+
+void
+ipc_connection_disown (IpcConnection *self)
+{
+  g_weak_ref_set (&self->owner, NULL);
 }
 
 void
@@ -279,10 +285,10 @@ void
 ipc_connection_add_statistics (IpcConnection *self, IpcStatistics *sum)
 {
   g_mutex_lock (&self->lock);
-  sum->messages_received += self->messages_received;
+  sum->messages_received += IPC_READ_ONCE (self->messages_received);
   sum->messages_sent += self->messages_sent;
   sum->messages_dropped += self->messages_dropped;
-  sum->bytes_received += self->bytes_received;
+  sum->bytes_received += IPC_READ_ONCE (self->bytes_received);
   sum->bytes_sent += self->bytes_sent;
   sum->queued_bytes += ipc_outbox_get_load (&self->outbox);
   g_mutex_unlock (&self->lock);
@@ -686,7 +692,7 @@ ipc_connection_get_wire_format (IpcConnection *self)
 {
   g_return_val_if_fail (IPC_IS_CONNECTION (self), IPC_WIRE_FORMAT_UNKNOWN);
 
-  return self->wire_format;
+  return IPC_READ_ONCE (self->wire_format);
 }
 
 /**
@@ -745,7 +751,7 @@ ipc_connection_get_messages_received (IpcConnection *self)
 {
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
-  return self->messages_received;
+  return IPC_READ_ONCE (self->messages_received);
 }
 
 /**
@@ -763,7 +769,7 @@ ipc_connection_get_messages_sent (IpcConnection *self)
 {
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
-  return self->messages_sent;
+  return IPC_READ_ONCE (self->messages_sent);
 }
 
 /**
@@ -804,7 +810,7 @@ ipc_connection_get_bytes_received (IpcConnection *self)
 {
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
-  return self->bytes_received;
+  return IPC_READ_ONCE (self->bytes_received);
 }
 
 /**
@@ -845,7 +851,7 @@ ipc_connection_get_last_activity (IpcConnection *self)
 {
   g_return_val_if_fail (IPC_IS_CONNECTION (self), 0);
 
-  return self->last_activity;
+  return IPC_READ_ONCE (self->last_activity);
 }
 
 /* ---- closing ---- */
@@ -882,7 +888,7 @@ ipc_connection_close (IpcConnection *self)
   linger = self->outbox.queued > 0 && self->state == IPC_CONNECTION_OPEN;
   if (linger)
     {
-      self->state = IPC_CONNECTION_CLOSING;
+      IPC_WRITE_ONCE (self->state, IPC_CONNECTION_CLOSING);
       self->calls_due = g_get_monotonic_time () + IPC_LINGER_TIMEOUT_US;
       ipc_connection_update_events_locked (self);
       ipc_hub_attend_at (&self->watch, self->calls_due);

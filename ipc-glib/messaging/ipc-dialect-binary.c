@@ -398,7 +398,7 @@ handle_request (IpcConnection *self, Received *received)
   if (frame->serial <= self->last_request_serial)
     return drop_invalid (self, "request serial %" G_GUINT64_FORMAT " after %" G_GUINT64_FORMAT, frame->serial, self->last_request_serial);
   self->last_request_serial = frame->serial;
-  if (self->said_goodbye)
+  if (IPC_READ_ONCE (self->said_goodbye))
     return IPC_STEP_DONE;       /* GOODBYE told that it would not be answered */
   if (!check_content (received, &error))
     {
@@ -433,7 +433,7 @@ handle_reply (IpcConnection *self, Received *received)
   else
     {
       fill_message (&message, received);
-      self->messages_received++;
+      IPC_ADD_ONCE (self->messages_received, 1);
       asked = ipc_request_resolve (self, frame->reply_serial, &message, NULL);
       ipc_message_end (&message);
     }

@@ -420,7 +420,7 @@ handle_object (IpcConnection *self, JsonObject *object)
       received_clear (&received);
       return;
     }
-  if (self->said_goodbye && received.reply_to == NULL)
+  if (IPC_READ_ONCE (self->said_goodbye) && received.reply_to == NULL)
     {
       /* There is no GOODBYE that would have told. */
       error = g_error_new (IPC_ERROR, IPC_ERROR_CLOSED, "%s: about to stop", self->peer_name);

@@ -25,7 +25,7 @@ ipc_keep_alive_begin_locked (IpcConnection *self)
 {
   if (self->limits.keep_alive_interval <= 0 || self->wire_format != IPC_WIRE_FORMAT_BINARY || self->watch.hub == NULL)
     return;
-  self->alive.due = g_get_monotonic_time () + get_interval (self);
+  IPC_WRITE_ONCE (self->alive.due, g_get_monotonic_time () + get_interval (self));
   ipc_hub_attend_at (&self->watch, self->alive.due);
 }
 
@@ -33,7 +33,7 @@ ipc_keep_alive_begin_locked (IpcConnection *self)
 static gboolean
 has_moved_locked (IpcConnection *self)
 {
-  guint64 received = self->bytes_received;
+  guint64 received = IPC_READ_ONCE (self->bytes_received);
   guint64 sent = ipc_outbox_total_out (&self->outbox);
   gboolean moved = received != self->alive.received || (self->alive.was_blocked && sent != self->alive.sent);
 
@@ -81,7 +81,7 @@ look_locked (IpcConnection *self, gint64 now)
   if (has_moved_locked (self))
     {
       self->alive.is_doubtful = FALSE;
-      silent_for = CLAMP (g_get_real_time () - self->last_activity, 0, interval);
+      silent_for = CLAMP (g_get_real_time () - IPC_READ_ONCE (self->last_activity), 0, interval);
     }
   else if (!is_our_silence_locked (self))
     {
@@ -90,7 +90,7 @@ look_locked (IpcConnection *self, gint64 now)
       if (!self->alive.is_doubtful)
         ping_locked (self);
     }
-  self->alive.due = now + interval - silent_for;
+  IPC_WRITE_ONCE (self->alive.due, now + interval - silent_for);
   return FALSE;
 }
 

@@ -411,7 +411,7 @@ ipc_message_ref (IpcMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  if (self->ref_count == 0)
+  if (g_atomic_int_get (&self->ref_count) == 0)
     {
       if (self->kept == NULL)
         self->kept = message_keep (self);
@@ -435,7 +435,7 @@ ipc_message_unref (IpcMessage *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (self->ref_count == 0 || !g_atomic_int_dec_and_test (&self->ref_count))
+  if (g_atomic_int_get (&self->ref_count) == 0 || !g_atomic_int_dec_and_test (&self->ref_count))
     return;
   if (self->token != NULL)
     {

@@ -77,8 +77,8 @@ ipc_connection_update_pressure_locked (IpcConnection *self)
     }
   if (paused == self->read_paused && input_paused == self->input_paused)
     return;
-  self->read_paused = paused;
-  self->input_paused = input_paused;
+  IPC_WRITE_ONCE (self->read_paused, paused);
+  IPC_WRITE_ONCE (self->input_paused, input_paused);
   ipc_connection_update_events_locked (self);
   if (!paused)
     ipc_hub_attend (&self->watch);      /* for what is in the inbox already */

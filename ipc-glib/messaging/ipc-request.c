@@ -88,7 +88,7 @@ write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, G
                                                   : !ipc_json_write_message_locked (self, message, &envelope, error))
     return FALSE;
   call->serial = ++self->last_serial;
-  self->messages_sent++;
+  IPC_ADD_ONCE (self->messages_sent, 1);
   ipc_serial_table_insert (&self->calls, &call->serial, call);
   if (call->due != 0 && (self->calls_due == 0 || call->due < self->calls_due))
     {
@@ -432,15 +432,16 @@ ipc_request_attend (IpcConnection *self, gint64 now)
 static IpcCall *
 call_new (IpcConnection *self, gint timeout, IpcReplyFunc callback, gpointer user_data, GError **error)
 {
+  gint default_timeout = IPC_READ_ONCE (self->limits.request_timeout);
   IpcCall *call;
   gint64 due;
 
-  if (!ipc_timeout_to_deadline (timeout, self->limits.request_timeout, &due, error))
+  if (!ipc_timeout_to_deadline (timeout, default_timeout, &due, error))
     return NULL;
   call = g_new (IpcCall, 1);    /* not g_new0(): calloc() does not use malloc's quickest path */
   *call = (IpcCall){
     .due = due,
-    .timeout = timeout == IPC_TIMEOUT_DEFAULT ? self->limits.request_timeout : timeout,
+    .timeout = timeout == IPC_TIMEOUT_DEFAULT ? default_timeout : timeout,
     .callback = callback,
     .user_data = user_data,
   };
@@ -677,7 +678,7 @@ ipc_connection_request (IpcConnection *self, IpcMessage *message, gint timeout, 
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error) || !ipc_connection_check_may_block (self, error))
     return NULL;
-  if (self->wire_format == IPC_WIRE_FORMAT_JSON)
+  if (IPC_READ_ONCE (self->wire_format) == IPC_WIRE_FORMAT_JSON)
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "%s: a peer that speaks JSON can only be asked asynchronously", self->peer_name);
       return NULL;

@@ -121,7 +121,7 @@ make_row (IpcConnection *connection)
   add (&builder, "id", connection->id);
   add_credentials (&builder, connection->credentials);
   g_variant_builder_add (&builder, "{sv}", "wire-format", g_variant_new_string (get_dialect (connection)));
-  g_variant_builder_add (&builder, "{sv}", "last-activity", g_variant_new_int64 (connection->last_activity));
+  g_variant_builder_add (&builder, "{sv}", "last-activity", g_variant_new_int64 (ipc_connection_get_last_activity (connection)));
   add_statistics (&builder, &statistics);
   return g_variant_builder_end (&builder);
 }
