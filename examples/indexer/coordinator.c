@@ -253,10 +253,11 @@ next_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
   for (guint i = 0; i < json_array_get_length (results); i++)
     take_result (self, worker, json_array_get_object_element (results, i));
 
-  maybe_kill_one (self);
   if (jobs_are_finished (self->jobs))
     serve_waiting (self);
   batch = make_batch (self, worker);
+  /* The one that asks has its files now, so that somebody has, however late the others came. */
+  maybe_kill_one (self);
   if (batch == NULL)
     worker->waiting = ipc_message_ref (request);
   check_end (self);
