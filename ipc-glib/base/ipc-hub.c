@@ -700,7 +700,7 @@ forget (IpcHub *hub, IpcHubWatch *watch)
   watch->in_attend = watch->in_more = FALSE;
   ipc_timer_queue_set (&hub->timers, &watch->timer, 0);
   give_slot_locked (hub, watch);
-  watch->hub = NULL;
+  g_atomic_pointer_set (&watch->hub, NULL);
 }
 
 void

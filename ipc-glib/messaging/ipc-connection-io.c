@@ -414,7 +414,8 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
 static gboolean
 run_turn (IpcConnection *self, gboolean defer)
 {
-  guint left = ipc_hub_is_crowded (&self->watch) ? FRAMES_IN_A_CROWD : FRAMES_PER_TURN;
+  /* A thread that waits in a call keeps nobody waiting, and does not keep the hub alive: it must not look at it. */
+  guint left = !defer && ipc_hub_is_crowded (&self->watch) ? FRAMES_IN_A_CROWD : FRAMES_PER_TURN;
   guint reads_left = READS_PER_TURN;
 
   if (!defer && ipc_connection_has_to_wait (self))
@@ -560,7 +561,7 @@ connection_attend (IpcHubWatch *watch)
   IpcConnection *self = IPC_CONNECTION (watch->owner);
   gint64 now = g_get_monotonic_time ();
   gboolean congested, drained, finished, late, unwritable;
-  gint64 statistics_due;
+  gint64 statistics_due, trim_due;
   GError *stuck;
 
   g_mutex_lock (&self->lock);
@@ -616,11 +617,12 @@ connection_attend (IpcHubWatch *watch)
         ipc_hub_attend_at (&self->watch, statistics_due);
       g_mutex_unlock (&self->lock);
     }
-  if (self->trim_due != 0 && now < self->trim_due)
+  trim_due = IPC_READ_ONCE (self->trim_due);
+  if (trim_due != 0 && now < trim_due)
     {
       g_mutex_lock (&self->lock);
       if (self->watch.hub != NULL)
-        ipc_hub_attend_at (&self->watch, self->trim_due);
+        ipc_hub_attend_at (&self->watch, trim_due);
       g_mutex_unlock (&self->lock);
     }
   if (connection_io (watch, 0))

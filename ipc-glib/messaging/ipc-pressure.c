@@ -158,7 +158,7 @@ ipc_connection_relieve (IpcConnection *self)
       ipc_connection_note_stalled_locked (self);
       ipc_connection_charge_locked (self);
       ipc_connection_update_pressure_locked (self);
-      if (!g_queue_is_empty (&self->waiters) || (self->trim_due != 0 && get_tight_budget (self) != NULL))
+      if (!g_queue_is_empty (&self->waiters) || (IPC_READ_ONCE (self->trim_due) != 0 && get_tight_budget (self) != NULL))
         ipc_hub_attend (&self->watch);
     }
   g_mutex_unlock (&self->lock);
@@ -185,10 +185,10 @@ ipc_connection_limit_read (IpcConnection *self, gsize room)
 static void
 trim_later (IpcConnection *self)
 {
-  self->trim_due = g_get_monotonic_time () + TRIM_AFTER_US;
+  IPC_WRITE_ONCE (self->trim_due, g_get_monotonic_time () + TRIM_AFTER_US);
   g_mutex_lock (&self->lock);
   if (self->watch.hub != NULL)
-    ipc_hub_attend_at (&self->watch, self->trim_due);
+    ipc_hub_attend_at (&self->watch, IPC_READ_ONCE (self->trim_due));
   g_mutex_unlock (&self->lock);
 }
 
@@ -197,12 +197,12 @@ void
 ipc_connection_settle_input (IpcConnection *self)
 {
   gboolean thrifty = self->trickles || get_tight_budget (self) != NULL ||
-                     (self->trim_due != 0 && g_get_monotonic_time () >= self->trim_due);
+                     (IPC_READ_ONCE (self->trim_due) != 0 && g_get_monotonic_time () >= IPC_READ_ONCE (self->trim_due));
 
   ipc_inbox_settle (&self->inbox, thrifty);
   if (thrifty)
-    self->trim_due = 0;
-  else if (self->trim_due == 0 && ipc_inbox_is_loose (&self->inbox))
+    IPC_WRITE_ONCE (self->trim_due, 0);
+  else if (IPC_READ_ONCE (self->trim_due) == 0 && ipc_inbox_is_loose (&self->inbox))
     trim_later (self);
   if (!self->is_counted || ipc_inbox_get_size (&self->inbox) == self->inbox_size)
     return;
