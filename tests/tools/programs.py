@@ -71,6 +71,14 @@ class Program:
             self.process.stdin.close()
 
 
+def need_terminals():
+    try:
+        for fd in os.openpty():
+            os.close(fd)
+    except OSError as error:
+        raise tap.Skip('no terminals here: %s' % error)
+
+
 def case(function):
     """A test that gets an empty directory, with a scope and a place for temporary files in it. Of the latter
     nothing may be left."""

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from programs import Program, case, run, run_cases
+from programs import Program, case, need_terminals, run, run_cases
 from tap import Skip, equal
 
 GIPC = os.environ['GIPC']
@@ -396,6 +396,7 @@ def monitor_all(directory):
 
 @case
 def monitor_on_a_terminal(directory):
+    need_terminals()
     master, slave = os.openpty()
     with listen():
         process = subprocess.run([GIPC, 'monitor', '--count', '3', '--interval', '20', 'name'], stdout=slave, timeout=30)

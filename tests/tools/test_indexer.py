@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from programs import DEADLINE, Program, case, run, run_cases
+from programs import DEADLINE, Program, case, need_terminals, run, run_cases
 from tap import Skip, equal
 
 INDEXER = os.environ['INDEXER']
@@ -369,14 +369,6 @@ def usage(directory):
                       (tree, '-o', tree), (tree, '-o', '/no/such/directory/index')]:
         result = run(INDEXER, *arguments, '-w', 'c')
         equal((result.returncode, result.stderr.count(b'\n')), (1, 1), result)
-
-
-def need_terminals():
-    try:
-        for fd in os.openpty():
-            os.close(fd)
-    except OSError as error:
-        raise Skip('no terminals here: %s' % error)
 
 
 @case
