@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/ipc-fork.h"
@@ -14,9 +15,9 @@
 
 #define NAME ".presence"
 #define LAYOUT 1u
-#define OWNER_INDEX_SHIFT 48
 #define LOCKS_AT ((off_t) 1 << 40)      /* beyond the end of the file, where locks may be all the same */
 #define ATTEMPTS 16
+#define MAX_BELLS 64u
 
 /* One index. */
 typedef struct
@@ -34,6 +35,9 @@ struct _IpcPresence
 {
   IpcSharedFile file;
   int lock_fd;                  /* fork-guarded */
+  int directory_fd;             /* the same */
+  int ringer_fd;                /* the same; -1: there is none */
+  _Atomic uint64_t bells;       /* those in use */
   Entry *entries;
   unsigned index;
   IpcOwner me;
@@ -117,14 +121,14 @@ static void
 move_in (IpcPresence *self)
 {
   Entry *entry = &self->entries[self->index];
-  uint64_t incarnation = (atomic_load (&entry->incarnation) + 1) & (((uint64_t) 1 << OWNER_INDEX_SHIFT) - 1);
+  uint64_t incarnation = (atomic_load (&entry->incarnation) + 1) & (((uint64_t) 1 << IPC_OWNER_INDEX_SHIFT) - 1);
 
   if (incarnation == 0)
     incarnation = 1;
   atomic_store (&entry->life, 0);
   write_label (entry);
   atomic_store (&entry->incarnation, incarnation);
-  self->me = (uint64_t) self->index << OWNER_INDEX_SHIFT | incarnation;
+  self->me = (uint64_t) self->index << IPC_OWNER_INDEX_SHIFT | incarnation;
   self->life = ipc_life_new (&entry->life);
 }
 
@@ -172,6 +176,31 @@ open_lock (const IpcSharedFile *file, IpcFault *fault)
   return fd;
 }
 
+/* What else it needs. Without a ringer, those who wait in main loops are woken late. */
+static bool
+open_rest (IpcPresence *self, int directory_fd, const IpcSharedFile *file, IpcFault *fault)
+{
+  self->lock_fd = open_lock (file, fault);
+  if (self->lock_fd < 0 || !take_index (self->lock_fd, &self->index, fault))
+    return false;
+  self->directory_fd = ipc_fork_open (fcntl (directory_fd, F_DUPFD_CLOEXEC, 0));
+  if (self->directory_fd < 0)
+    return ipc_fault_set_errno (fault, errno, "cannot keep the directory of \"%s\"", NAME);
+  self->ringer_fd = ipc_fork_open (socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return true;
+}
+
+static void
+free_presence (IpcPresence *self)
+{
+  const int fds[] = { self->ringer_fd, self->directory_fd, self->lock_fd };
+
+  for (unsigned i = 0; i < sizeof fds / sizeof fds[0]; i++)
+    if (fds[i] >= 0)
+      ipc_fork_close (fds[i]);
+  free (self);
+}
+
 static IpcPresence *
 find_locked (const IpcSharedFile *file)
 {
@@ -186,7 +215,6 @@ attach_locked (int directory_fd, IpcFault *fault)
 {
   IpcSharedFile file = { .fd = -1 };
   IpcPresence *self;
-  int lock_fd;
 
   if (!open_table (directory_fd, &file, fault))
     return NULL;
@@ -198,19 +226,20 @@ attach_locked (int directory_fd, IpcFault *fault)
       return self;
     }
   self = calloc (1, sizeof *self);
-  lock_fd = open_lock (&file, fault);
-  if (self == NULL || lock_fd < 0 || !take_index (lock_fd, &self->index, fault))
+  if (self == NULL)
     {
-      if (self == NULL)
-        ipc_fault_set_errno (fault, ENOMEM, "cannot attach to \"%s\"", NAME);
-      if (lock_fd >= 0)
-        ipc_fork_close (lock_fd);
-      free (self);
+      ipc_shared_file_close (&file);
+      ipc_fault_set_errno (fault, ENOMEM, "cannot attach to \"%s\"", NAME);
+      return NULL;
+    }
+  self->lock_fd = self->directory_fd = self->ringer_fd = -1;
+  if (!open_rest (self, directory_fd, &file, fault))
+    {
+      free_presence (self);
       ipc_shared_file_close (&file);
       return NULL;
     }
   self->file = file;
-  self->lock_fd = lock_fd;
   self->entries = (Entry *) ipc_shared_file_get_body (&file);
   self->generation = ipc_fork_generation ();
   self->n_users = 1;
@@ -250,9 +279,8 @@ ipc_presence_detach (IpcPresence *self)
           }
       if (self->life != NULL)
         ipc_life_free (self->life);
-      ipc_fork_close (self->lock_fd);
       ipc_shared_file_close (&self->file);
-      free (self);
+      free_presence (self);
     }
   unlock_all ();
 }
@@ -265,12 +293,24 @@ ipc_presence_get_me (const IpcPresence *self)
   return self->me;
 }
 
+unsigned
+ipc_presence_get_index (const IpcPresence *self)
+{
+  return self->index;
+}
+
+int
+ipc_presence_get_directory (const IpcPresence *self)
+{
+  return self->directory_fd;
+}
+
 /* NULL: no process can have that id, or another one has its index by now, which it only got because the owner was gone. */
 static Entry *
 find_entry (IpcPresence *self, IpcOwner owner)
 {
-  uint64_t index = owner >> OWNER_INDEX_SHIFT;
-  uint64_t incarnation = owner & (((uint64_t) 1 << OWNER_INDEX_SHIFT) - 1);
+  unsigned index = ipc_owner_get_index (owner);
+  uint64_t incarnation = owner & (((uint64_t) 1 << IPC_OWNER_INDEX_SHIFT) - 1);
 
   if (incarnation == 0 || index >= IPC_PRESENCE_MAX)
     return NULL;
@@ -288,9 +328,26 @@ ipc_presence_is_alive (IpcPresence *self, IpcOwner owner)
   entry = find_entry (self, owner);
   if (entry == NULL || entry == &self->entries[self->index])
     return false;
-  if (lock_op (self->lock_fd, F_OFD_GETLK, F_WRLCK, (unsigned) (owner >> OWNER_INDEX_SHIFT), &lock) != 0)
+  if (lock_op (self->lock_fd, F_OFD_GETLK, F_WRLCK, ipc_owner_get_index (owner), &lock) != 0)
     return true;                /* no proof */
   return lock.l_type != F_UNLCK;
+}
+
+bool
+ipc_presence_seems_alive (IpcPresence *self, IpcOwner owner)
+{
+  Entry *entry;
+  uint32_t life;
+
+  if (owner == self->me)
+    return true;
+  entry = find_entry (self, owner);
+  if (entry == NULL)
+    return false;
+  life = atomic_load (&entry->life);
+  if (life == 0)
+    return ipc_presence_is_alive (self, owner);
+  return !ipc_life_is_over (life);
 }
 
 _Atomic uint32_t *
@@ -313,4 +370,35 @@ ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESEN
   ipc_fault_escape (label, IPC_PRESENCE_LABEL, entry->label, strnlen (entry->label, sizeof entry->label));
   if (atomic_load (&entry->has_label) != 1 || find_entry (self, owner) != entry)
     label[0] = '\0';
+}
+
+/* ---- bells ---- */
+
+unsigned
+ipc_presence_take_bell (IpcPresence *self)
+{
+  uint64_t bells = atomic_load (&self->bells);
+  unsigned i;
+
+  do
+    {
+      for (i = 0; i < MAX_BELLS && (bells >> i & 1) != 0; i++)
+        ;
+      if (i == MAX_BELLS)
+        return 0;
+    }
+  while (!atomic_compare_exchange_weak (&self->bells, &bells, bells | (uint64_t) 1 << i));
+  return i + 1;
+}
+
+void
+ipc_presence_return_bell (IpcPresence *self, unsigned number)
+{
+  atomic_fetch_and (&self->bells, ~((uint64_t) 1 << (number - 1)));
+}
+
+int
+ipc_presence_get_ringer (const IpcPresence *self)
+{
+  return self->ringer_fd;
 }

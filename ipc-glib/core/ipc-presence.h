@@ -27,6 +27,14 @@ typedef struct _IpcPresence IpcPresence;
 
 typedef uint64_t IpcOwner;      /* 0: nobody */
 
+#define IPC_OWNER_INDEX_SHIFT 48
+
+static inline unsigned
+ipc_owner_get_index (IpcOwner owner)
+{
+  return (unsigned) (owner >> IPC_OWNER_INDEX_SHIFT);
+}
+
 /* The presence of this process in the directory, made when it is the first time that it is asked for. Any thread.
  * LIMIT_EXCEEDED: there are IPC_PRESENCE_MAX processes. */
 IpcPresence *ipc_presence_attach   (int directory_fd, IpcFault *fault);
@@ -35,9 +43,21 @@ void         ipc_presence_detach   (IpcPresence *self);
 
 /* The id of this process. */
 IpcOwner     ipc_presence_get_me   (const IpcPresence *self);
+/* Its place in the table: no other process that is there has it. */
+unsigned     ipc_presence_get_index (const IpcPresence *self);
+/* The directory, fork-guarded, for as long as this is attached. */
+int          ipc_presence_get_directory (const IpcPresence *self);
 /* False: OWNER is dead, and proved to be. */
 bool         ipc_presence_is_alive (IpcPresence *self, IpcOwner owner);
+/* Quicker, without proof: false if the kernel has told of its death. */
+bool         ipc_presence_seems_alive (IpcPresence *self, IpcOwner owner);
 /* What to sleep on to hear of the death of OWNER, and what it holds now; NULL: it is dead, or has no such word. */
 _Atomic uint32_t *ipc_presence_watch (IpcPresence *self, IpcOwner owner, uint32_t *expected);
 /* "PID PROGRAM", as the owner said it of itself, for people to read; empty if it is not known. */
 void         ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESENCE_LABEL]);
+
+/* For core/ipc-bell.h: a number from 1 that nobody else in the process has, 0 if there is none; and the socket that rings, -1
+ * if there is none. */
+unsigned     ipc_presence_take_bell (IpcPresence *self);
+void         ipc_presence_return_bell (IpcPresence *self, unsigned number);
+int          ipc_presence_get_ringer (const IpcPresence *self);

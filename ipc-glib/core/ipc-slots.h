@@ -4,18 +4,20 @@
  *
  * To acquire is one compare-and-swap from 0 to the own id, to release is one back to 0. Nothing else says who has what, and
  * nothing is counted, so a process that is killed between any two instructions leaves each permit free, or with an owner whose
- * death can be proved (core/ipc-presence.h). Neither path makes a system call while nobody waits.
+ * death can be proved (core/ipc-presence.h). Neither path makes a system call, or looks at anything else, while nobody waits.
  *
- * Who waits has an entry in a second table, with a ticket, and sleeps on a word of that entry. A release wakes one sleeper,
- * the one that has waited longest. Whoever comes by may be quicker; but one that has waited for a millisecond starves,
- * and from then on is given the permit: the slot goes from the owner to the waiter's process, marked as granted, and the waiter
- * takes the mark away. A grant that nobody takes, because the waiter has just left, is taken back.
+ * Who waits has an entry in a second table, with a ticket, and sleeps on a word of that entry, or in a main loop that others
+ * wake with a bell (core/ipc-bell.h). It marks the slots that it cannot have; whoever releases one that is marked wakes one
+ * sleeper, the one that has waited longest. Whoever comes by may be quicker; but one that has waited for a millisecond starves,
+ * and is given the permit: the slot goes from the owner to the waiter's process, marked as granted, and the waiter
+ * takes that mark away. A grant that nobody takes, because the waiter has just left, goes to the next one, or back.
  *
- * What a crash can spoil are wake-ups, flags and entries. Sleepers therefore look again from time to time,
+ * What a crash can spoil are wake-ups, marks and entries. Sleepers therefore look again from time to time,
  * and sleep on the life words of the owners, too.
  */
 #pragma once
 
+#include "core/ipc-futex.h"
 #include "core/ipc-presence.h"
 
 #define IPC_SLOTS_MAX 4096u
@@ -33,6 +35,7 @@ typedef struct
   IpcOwner me;
   _Atomic uint32_t *deleted;    /* not 0: nobody waits any more */
   _Atomic uint32_t hint;        /* where to look first */
+  int64_t patience;             /* IPC_SLOTS_PATIENCE_NS; other values are for tests */
 } IpcSlots;
 
 typedef struct
@@ -47,8 +50,7 @@ typedef struct
 typedef struct
 {
   unsigned entry;
-  bool is_starving;
-  int64_t since;
+  unsigned n_looks;             /* how often for the proof of a death that was hinted at */
   int64_t next_sweep;
 } IpcSlotsWaiter;
 
@@ -66,20 +68,25 @@ size_t   ipc_slots_get_size   (unsigned n_slots, unsigned n_waiters);
 void     ipc_slots_init       (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_waiters, IpcPresence *presence,
                                _Atomic uint32_t *deleted);
 
-/* Never waits. False: none is free, or those that are free go to somebody who has waited for too long. */
+/* Never waits. False: none is free. What the dead held is found, if the kernel has told of their death. */
 bool     ipc_slots_try        (IpcSlots *self, unsigned *slot);
 /* DEADLINE as of core/ipc-futex.h. Gives up soon after *CANCELLED (may be NULL) is not 0 and ipc_slots_wake() was called. */
 IpcSlotsOutcome ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot);
 /* False: this process does not hold it. */
 bool     ipc_slots_release    (IpcSlots *self, unsigned slot);
 
-/* The same in steps, for those who must not sleep here. Begin; try until it is acquired; end in any case. */
-bool     ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter);
+/* The same in steps, for those who must not sleep here. Begin; try until it is acquired; end in any case.
+ * BELL is what wakes the waiter, one of this process; 0: it sleeps on the word. False: there are too many waiters. */
+bool     ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned bell);
 /* *WAKE_AT: when to try again if nobody wakes it before. */
 bool     ipc_slots_wait_try   (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int64_t *wake_at);
 void     ipc_slots_wait_end   (IpcSlots *self, IpcSlotsWaiter *waiter);
+/* Whether it was woken since it last tried. */
+bool     ipc_slots_is_woken   (const IpcSlots *self, const IpcSlotsWaiter *waiter);
+/* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice. */
+unsigned ipc_slots_watch      (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max);
 
-/* Wakes all sleepers of this process, or of all. */
+/* Wakes all waiters of this process, or of all. */
 void     ipc_slots_wake       (IpcSlots *self, bool all);
 /* Frees what the dead hold; how many permits. */
 unsigned ipc_slots_recover    (IpcSlots *self);

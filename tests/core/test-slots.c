@@ -3,7 +3,7 @@
  * Permits that no crash can lose: taken and given back by threads and processes, handed over, and recovered from
  * processes that are killed at random, and after each of their instructions.
  */
-#include "core/ipc-slots.h"
+#include "core/ipc-slots-table.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -68,6 +68,15 @@ table_clear (Table *table)
   ipc_presence_detach (table->presence);
   munmap (table->memory, table->size + 64);
   close (table->directory_fd);
+}
+
+/* As if it had waited for long. */
+static void
+starve (Table *table, const IpcSlotsWaiter *waiter)
+{
+  Entry *entry = ipc_slots_get_entry (&table->slots, waiter->entry);
+
+  atomic_store (&entry->since, atomic_load (&entry->since) - 2 * IPC_SLOTS_PATIENCE_NS);
 }
 
 static guint
@@ -160,7 +169,7 @@ test_too_many (IpcTest *test)
   table_init (&table, test, 1);
   slot = take (&table);
   for (guint i = 0; i < N_ENTRIES; i++)
-    g_assert_true (ipc_slots_wait_begin (&table.slots, &waiters[i]));
+    g_assert_true (ipc_slots_wait_begin (&table.slots, &waiters[i], 0));
   g_assert_cmpint (ipc_slots_acquire (&table.slots, 0, NULL, &other), ==, IPC_SLOTS_TOO_MANY);
   for (guint i = 0; i < N_ENTRIES; i++)
     ipc_slots_wait_end (&table.slots, &waiters[i]);
@@ -183,8 +192,8 @@ test_order (IpcTest *test)
   slot = take (&table);
   for (guint i = 0; i < N; i++)
     {
-      g_assert_true (ipc_slots_wait_begin (&table.slots, &waiters[i]));
-      waiters[i].since -= 2 * IPC_SLOTS_PATIENCE_NS;
+      g_assert_true (ipc_slots_wait_begin (&table.slots, &waiters[i], 0));
+      starve (&table, &waiters[i]);
     }
   for (guint i = N; i-- > 0;)
     g_assert_false (ipc_slots_wait_try (&table.slots, &waiters[i], &slot, &wake_at));
@@ -217,10 +226,10 @@ test_grant_and_leave (IpcTest *test)
 
   table_init (&table, test, 1);
   slot = take (&table);
-  g_assert_true (ipc_slots_wait_begin (&table.slots, &one));
-  g_assert_true (ipc_slots_wait_begin (&table.slots, &two));
-  one.since -= 2 * IPC_SLOTS_PATIENCE_NS;
-  two.since -= 2 * IPC_SLOTS_PATIENCE_NS;
+  g_assert_true (ipc_slots_wait_begin (&table.slots, &one, 0));
+  g_assert_true (ipc_slots_wait_begin (&table.slots, &two, 0));
+  starve (&table, &one);
+  starve (&table, &two);
   g_assert_false (ipc_slots_wait_try (&table.slots, &one, &slot, &wake_at));
   g_assert_false (ipc_slots_wait_try (&table.slots, &two, &slot, &wake_at));
   g_assert_true (ipc_slots_release (&table.slots, 0));
@@ -229,8 +238,8 @@ test_grant_and_leave (IpcTest *test)
   g_assert_true (ipc_slots_wait_try (&table.slots, &two, &slot, &wake_at));
   ipc_slots_wait_end (&table.slots, &two);
 
-  g_assert_true (ipc_slots_wait_begin (&table.slots, &one));
-  one.since -= 2 * IPC_SLOTS_PATIENCE_NS;
+  g_assert_true (ipc_slots_wait_begin (&table.slots, &one, 0));
+  starve (&table, &one);
   g_assert_false (ipc_slots_wait_try (&table.slots, &one, &slot, &wake_at));
   g_assert_true (ipc_slots_release (&table.slots, 0));
   ipc_slots_wait_end (&table.slots, &one);
@@ -431,8 +440,9 @@ wait_in_vain (Table *table, gboolean starving, IpcSlotsWaiter *waiter)
   gint64 wake_at;
   guint slot;
 
-  g_assert_true (ipc_slots_wait_begin (&table->slots, waiter));
-  waiter->since += starving ? -2 * IPC_SLOTS_PATIENCE_NS : G_MAXINT32;
+  g_assert_true (ipc_slots_wait_begin (&table->slots, waiter, 0));
+  if (starving)
+    starve (table, waiter);
   g_assert_false (ipc_slots_wait_try (&table->slots, waiter, &slot, &wake_at));
 }
 
@@ -460,7 +470,7 @@ go (Table *table, Step step, Walk *walk)
         _exit (4);
       break;
     case STEP_WAITS:
-      if (!ipc_slots_wait_begin (&table->slots, &walk->waiter) ||
+      if (!ipc_slots_wait_begin (&table->slots, &walk->waiter, 0) ||
           ipc_slots_wait_try (&table->slots, &walk->waiter, &walk->slot, &walk->wake_at))
         _exit (5);
       ipc_slots_wait_end (&table->slots, &walk->waiter);
@@ -487,6 +497,9 @@ start_walker (Table *table, Step step)
       Walk walk;
 
       view_init (table);
+      /* However slow the steps are. */
+      if (step == STEP_WAKES)
+        table->slots.patience = G_MAXINT64;
       prepare_walk (table, step, &walk);
       ptrace (PTRACE_TRACEME, 0, NULL, NULL);
       raise (SIGSTOP);

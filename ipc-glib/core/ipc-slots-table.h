@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a table of permits lies in shared memory, and what its parts do for one another; core/ipc-slots.h is what others use.
+ *
+ * A slot holds 0, or who has the permit, with two marks:
+ *
+ *   WAITED    somebody waits, and has looked at this slot: whoever releases it looks who is to have it
+ *   GRANTED   it was given to a process that waits, which has not taken it yet
+ *
+ * So nobody who acquires or releases has to look at anything but the slot while nobody waits.
+ *
+ * All operations on words that order something between processes are sequentially consistent. The pairs that rely on it:
+ *
+ *   a waiter sets its entry, then marks the slots       a release changes the slot, then looks at the entries
+ *   a waiter leaves its entry, then looks for a grant   who grants sets the slot, then looks at the entry
+ */
+#pragma once
+
+#include "core/ipc-slots.h"
+
+#define GRANTED ((IpcOwner) 1 << 63)    /* an owner's index has 12 bits from bit 48 on */
+#define WAITED ((IpcOwner) 1 << 62)
+#define OWNER_OF(value) ((value) & ~(GRANTED | WAITED))
+
+typedef struct
+{
+  _Alignas (64) _Atomic uint64_t last_ticket;
+  _Atomic uint32_t high;        /* entries in use lie below it; only grows */
+  _Atomic uint32_t room;
+  _Atomic uint64_t recovered;
+} Head;
+
+/* Each has a cache line, so that those who have different ones do not wait for each other. */
+typedef struct
+{
+  _Alignas (64) _Atomic IpcOwner owner;
+  _Atomic uint64_t n_acquired;  /* only written by the owner */
+  _Atomic int64_t since;        /* the same */
+} Slot;
+
+/* One that waits. */
+typedef struct
+{
+  _Atomic IpcOwner owner;       /* 0: free */
+  _Atomic uint64_t ticket;      /* 0: not drawn yet */
+  _Atomic int64_t since;        /* of the monotonic clock */
+  _Atomic uint32_t woken;       /* the futex */
+  _Atomic uint32_t bell;        /* 0: sleeps on the futex; else rings this one (core/ipc-bell.h) */
+} Entry;
+
+_Static_assert (sizeof (Head) == 64 && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
+
+static inline Head *
+ipc_slots_get_head (const IpcSlots *self)
+{
+  return (Head *) self->memory;
+}
+
+static inline Slot *
+ipc_slots_get_slot (const IpcSlots *self, unsigned index)
+{
+  return (Slot *) (self->memory + sizeof (Head)) + index;
+}
+
+static inline Entry *
+ipc_slots_get_entry (const IpcSlots *self, unsigned index)
+{
+  return (Entry *) (self->memory + sizeof (Head) + self->n_slots * sizeof (Slot)) + index;
+}
+
+/* ---- ipc-slots-waiters.c: the entries ---- */
+
+bool   ipc_slots_take_entry    (IpcSlots *self, unsigned bell, unsigned *index);
+void   ipc_slots_leave_entry   (IpcSlots *self, unsigned index);
+/* Whether somebody does. OWNER 0: of whatever process. */
+bool   ipc_slots_anybody_waits (IpcSlots *self, IpcOwner owner);
+/* The one with the lowest ticket; NULL: none. */
+Entry *ipc_slots_find_oldest   (IpcSlots *self, IpcOwner owner, bool asleep);
+/* The oldest, if it starves and lives, its process and its ticket. */
+Entry *ipc_slots_find_heir     (IpcSlots *self, IpcOwner *heir, uint64_t *ticket);
+void   ipc_slots_wake_entry    (IpcSlots *self, Entry *entry);
+/* Wakes one that sleeps and is there. */
+void   ipc_slots_wake_oldest   (IpcSlots *self);
+/* Frees the entries of the dead. */
+void   ipc_slots_sweep_entries (IpcSlots *self);
+unsigned ipc_slots_count_waiters (IpcSlots *self);
+
+/* ---- ipc-slots.c ---- */
+
+/* A slot that nobody else can change, because it is ours or its owner is dead, goes to the one who starves, or is free.
+ * False: it does not hold VALUE any more. */
+bool   ipc_slots_pass_on       (IpcSlots *self, Slot *slot, IpcOwner value);
