@@ -2,6 +2,7 @@
 /* Taking, waiting for and giving back permits. */
 #include "core/ipc-slots-table.h"
 
+#define REST_NS 50000
 #define FIRST_LOOK_NS 5000
 #define MAX_LOOKS 11u           /* each after twice the time: up to 5 ms between two */
 
@@ -58,16 +59,16 @@ take_free (IpcSlots *self, unsigned *index)
   return false;
 }
 
-/* What is not free is marked. What one gets who has waited stays marked, for the sake of the others who do. */
+/* What one gets who has waited stays marked, for the sake of the others who do. With MARK, so is what is not free. */
 static bool
-take_or_mark (IpcSlots *self, unsigned *index)
+take_waited (IpcSlots *self, bool mark, unsigned *index)
 {
   for (unsigned i = 0; i < self->n_slots; i++)
     {
       Slot *slot = ipc_slots_get_slot (self, i);
       IpcOwner value = atomic_load (&slot->owner);
 
-      while ((value & WAITED) == 0)
+      while (value == 0 || (mark && (value & WAITED) == 0))
         {
           if (!atomic_compare_exchange_weak (&slot->owner, &value, (value == 0 ? self->me : value) | WAITED))
             continue;
@@ -143,9 +144,18 @@ ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned bell)
 }
 
 static bool
-take_now (IpcSlots *self, const IpcSlotsWaiter *waiter, unsigned *slot)
+take_now (IpcSlots *self, const IpcSlotsWaiter *waiter, bool mark, unsigned *slot)
 {
-  return take_granted (self, waiter, slot) || take_or_mark (self, slot);
+  return take_granted (self, waiter, slot) || take_waited (self, mark, slot);
+}
+
+/* It was woken, and somebody else was quicker. Who comes by that often will do so again, and to be woken for it
+ * each time slows down both; so it only looks again a little later, but is there when it starves. */
+static bool
+may_rest (IpcSlots *self, Entry *entry, int64_t now)
+{
+  return atomic_exchange (&entry->woken, 0) != 0 && atomic_load (&entry->bell) == 0 &&
+         now + 2 * REST_NS < atomic_load (&entry->since) + self->patience;
 }
 
 /* The proof of a death comes a little after the hint. After some time it is left to the sweep. */
@@ -170,9 +180,14 @@ ipc_slots_wait_try (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int6
 {
   int64_t now = ipc_futex_now ();
   unsigned n_looks = waiter->n_looks;
+  bool rests = may_rest (self, ipc_slots_get_entry (self, waiter->entry), now);
 
-  atomic_store (&ipc_slots_get_entry (self, waiter->entry)->woken, 0);
-  if (take_now (self, waiter, slot) || (recover_now (self, waiter, now) && take_now (self, waiter, slot)))
+  if (take_now (self, waiter, !rests, slot))
+    return true;
+  *wake_at = now + REST_NS;
+  if (rests)
+    return false;
+  if (recover_now (self, waiter, now) && take_now (self, waiter, true, slot))
     return true;
   *wake_at = waiter->next_sweep;
   if (waiter->n_looks != n_looks && waiter->n_looks > 0)
