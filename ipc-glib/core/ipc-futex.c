@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,13 +66,8 @@ ipc_futex_wait_any (const IpcFutexWait *waits, unsigned n, int64_t deadline)
     return ipc_futex_wait (waits[0].word, waits[0].expected, deadline);
   if (atomic_load_explicit (&single, memory_order_relaxed))
     return wait_for_first (waits, deadline);
-  memset (vector, 0, sizeof vector);
   for (unsigned i = 0; i < n; i++)
-    {
-      vector[i].uaddr = (uintptr_t) waits[i].word;
-      vector[i].val = waits[i].expected;
-      vector[i].flags = FUTEX_32;
-    }
+    vector[i] = (struct futex_waitv){ .uaddr = (uintptr_t) waits[i].word, .val = waits[i].expected, .flags = FUTEX_32 };
   if (syscall (SYS_futex_waitv, vector, n, 0, to_timespec (deadline, &room), CLOCK_MONOTONIC) >= 0)
     return true;
   if (errno != ENOSYS && errno != EPERM)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IPC_FUTEX_MAX_WORDS 16u
+#define IPC_FUTEX_MAX_WORDS 128u        /* what the kernel takes */
 /* How long a wait for several words takes at most where the kernel knows only one (before Linux 5.16). */
 #define IPC_FUTEX_RECHECK_NS 20000000
 

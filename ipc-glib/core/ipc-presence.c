@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/ipc-bell.h"
 #include "core/ipc-fork.h"
 #include "core/ipc-life.h"
 #include "core/ipc-shared-file.h"
@@ -38,6 +39,7 @@ struct _IpcPresence
   int directory_fd;             /* the same */
   int ringer_fd;                /* the same; -1: there is none */
   _Atomic uint64_t bells;       /* those in use */
+  _Atomic uint32_t n_deaths;
   Entry *entries;
   unsigned index;
   IpcOwner me;
@@ -116,6 +118,19 @@ write_label (Entry *entry)
   atomic_store (&entry->has_label, 1);
 }
 
+/* Of others, in the thread of the own life. */
+static void
+tell_of_deaths (void *data)
+{
+  IpcPresence *self = data;
+  uint64_t bells = atomic_load (&self->bells);
+
+  atomic_fetch_add (&self->n_deaths, 1);
+  for (unsigned i = 0; i < MAX_BELLS; i++)
+    if ((bells >> i & 1) != 0)
+      ipc_bell_ring (self, self->me, i + 1);
+}
+
 /* The index is ours. A crash before the incarnation is stored leaves the one before, which is dead, in place. */
 static void
 move_in (IpcPresence *self)
@@ -129,7 +144,7 @@ move_in (IpcPresence *self)
   write_label (entry);
   atomic_store (&entry->incarnation, incarnation);
   self->me = (uint64_t) self->index << IPC_OWNER_INDEX_SHIFT | incarnation;
-  self->life = ipc_life_new (&entry->life);
+  self->life = ipc_life_new (&entry->life, tell_of_deaths, self);
 }
 
 static bool
@@ -356,6 +371,19 @@ ipc_presence_watch (IpcPresence *self, IpcOwner owner, uint32_t *expected)
   Entry *entry = find_entry (self, owner);
 
   return entry != NULL && ipc_life_watch (&entry->life, expected) ? &entry->life : NULL;
+}
+
+void
+ipc_presence_ring_at (IpcPresence *self, _Atomic uint32_t *word, uint32_t expected)
+{
+  if (self->life != NULL)
+    ipc_life_add (self->life, word, expected);
+}
+
+uint32_t
+ipc_presence_count_deaths (const IpcPresence *self)
+{
+  return atomic_load (&self->n_deaths);
 }
 
 void

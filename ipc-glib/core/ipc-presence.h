@@ -53,6 +53,10 @@ bool         ipc_presence_is_alive (IpcPresence *self, IpcOwner owner);
 bool         ipc_presence_seems_alive (IpcPresence *self, IpcOwner owner);
 /* What to sleep on to hear of the death of OWNER, and what it holds now; NULL: it is dead, or has no such word. */
 _Atomic uint32_t *ipc_presence_watch (IpcPresence *self, IpcOwner owner, uint32_t *expected);
+/* Has all bells of this process ring (core/ipc-bell.h), once, when *WORD is not EXPECTED any more. */
+void         ipc_presence_ring_at (IpcPresence *self, _Atomic uint32_t *word, uint32_t expected);
+/* How often they rang for it. */
+uint32_t     ipc_presence_count_deaths (const IpcPresence *self);
 /* "PID PROGRAM", as the owner said it of itself, for people to read; empty if it is not known. */
 void         ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESENCE_LABEL]);
 

@@ -2,6 +2,7 @@
 /* Taking, waiting for and giving back permits. */
 #include "core/ipc-slots-table.h"
 
+#define NAP_WORDS 16u           /* the own one, and owners' */
 #define REST_NS 50000
 #define FIRST_LOOK_NS 5000
 #define MAX_LOOKS 11u           /* each after twice the time: up to 5 ms between two */
@@ -138,7 +139,6 @@ ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned bell)
       if (!ipc_slots_take_entry (self, bell, &waiter->entry))
         return false;
     }
-  waiter->next_sweep = ipc_futex_now () + IPC_SLOTS_SWEEP_NS;
   waiter->n_looks = 0;
   return true;
 }
@@ -162,13 +162,14 @@ may_rest (IpcSlots *self, Entry *entry, int64_t now)
 static bool
 recover_now (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t now)
 {
+  int64_t next_sweep = atomic_load (&self->next_sweep);
   bool dead = waiter->n_looks < MAX_LOOKS && has_dead_owner (self);
 
   if (dead)
     waiter->n_looks++;
-  if (now >= waiter->next_sweep)
+  /* One of those of this process who wait does it for all of them. */
+  if (now >= next_sweep && atomic_compare_exchange_strong (&self->next_sweep, &next_sweep, now + IPC_SLOTS_SWEEP_NS))
     {
-      waiter->next_sweep = now + IPC_SLOTS_SWEEP_NS;
       waiter->n_looks = dead;
       dead = true;
     }
@@ -189,7 +190,7 @@ ipc_slots_wait_try (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int6
     return false;
   if (recover_now (self, waiter, now) && take_now (self, waiter, true, slot))
     return true;
-  *wake_at = waiter->next_sweep;
+  *wake_at = atomic_load (&self->next_sweep);
   if (waiter->n_looks != n_looks && waiter->n_looks > 0)
     *wake_at = now + ((int64_t) FIRST_LOOK_NS << (waiter->n_looks - 1));
   return false;
@@ -236,10 +237,11 @@ ipc_slots_is_woken (const IpcSlots *self, const IpcSlotsWaiter *waiter)
 }
 
 unsigned
-ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max)
+ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed)
 {
   IpcOwner last = self->me;
 
+  *missed = false;
   for (unsigned i = 0; i < self->n_slots && n < max; i++)
     {
       IpcOwner owner = OWNER_OF (atomic_load (&ipc_slots_get_slot (self, i)->owner));
@@ -249,6 +251,8 @@ ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned m
         continue;
       last = owner;
       waits_for[n].word = ipc_presence_watch (self->presence, owner, &waits_for[n].expected);
+      if (waits_for[n].word == NULL)
+        *missed |= !ipc_presence_seems_alive (self->presence, owner);
       for (unsigned k = 0; k < n && !known; k++)
         known = waits_for[k].word == waits_for[n].word;
       if (waits_for[n].word != NULL && !known)
@@ -260,11 +264,13 @@ ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned m
 static void
 nap (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t wake_at)
 {
-  IpcFutexWait waits_for[IPC_FUTEX_MAX_WORDS] = { { &ipc_slots_get_entry (self, waiter->entry)->woken, 0 } };
-  unsigned n = ipc_slots_watch (self, waits_for, 1, IPC_FUTEX_MAX_WORDS);
+  IpcFutexWait waits_for[NAP_WORDS];
+  unsigned n;
+  bool missed;
 
-  /* Who has died since it was looked at cannot be watched. */
-  if (waiter->n_looks > 0 || !has_dead_owner (self))
+  waits_for[0] = (IpcFutexWait){ .word = &ipc_slots_get_entry (self, waiter->entry)->woken, .expected = 0 };
+  n = ipc_slots_watch (self, waits_for, 1, NAP_WORDS, &missed);
+  if (!missed || waiter->n_looks > 0)
     ipc_futex_wait_any (waits_for, n, wake_at);
 }
 

@@ -35,6 +35,7 @@ typedef struct
   IpcOwner me;
   _Atomic uint32_t *deleted;    /* not 0: nobody waits any more */
   _Atomic uint32_t hint;        /* where to look first */
+  _Atomic int64_t next_sweep;   /* of this process; monotonic, ns */
   int64_t patience;             /* IPC_SLOTS_PATIENCE_NS; other values are for tests */
 } IpcSlots;
 
@@ -51,7 +52,6 @@ typedef struct
 {
   unsigned entry;
   unsigned n_looks;             /* how often for the proof of a death that was hinted at */
-  int64_t next_sweep;
 } IpcSlotsWaiter;
 
 typedef enum
@@ -83,8 +83,9 @@ bool     ipc_slots_wait_try   (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned 
 void     ipc_slots_wait_end   (IpcSlots *self, IpcSlotsWaiter *waiter);
 /* Whether it was woken since it last tried. */
 bool     ipc_slots_is_woken   (const IpcSlots *self, const IpcSlotsWaiter *waiter);
-/* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice. */
-unsigned ipc_slots_watch      (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max);
+/* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice.
+ * *MISSED: one has died already, so do not sleep for long. */
+unsigned ipc_slots_watch      (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed);
 
 /* Wakes all waiters of this process, or of all. */
 void     ipc_slots_wake       (IpcSlots *self, bool all);
