@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "core/ipc-bell.h"
+#include "core/ipc-byte-lock.h"
 #include "core/ipc-fork.h"
 #include "core/ipc-life.h"
 #include "core/ipc-shared-file.h"
 
 #define NAME ".presence"
 #define LAYOUT 1u
-#define LOCKS_AT ((off_t) 1 << 40)      /* beyond the end of the file, where locks may be all the same */
 #define ATTEMPTS 16
 #define MAX_BELLS 64u
 
@@ -77,18 +77,6 @@ init_once (void)
 
 /* ---- locks ---- */
 
-static int
-lock_op (int fd, int command, short type, unsigned index, struct flock *lock)
-{
-  int result;
-
-  *lock = (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = LOCKS_AT + index, .l_len = 1 };
-  do
-    result = fcntl (fd, command, lock);
-  while (result < 0 && errno == EINTR);
-  return result;
-}
-
 /* The first index that nobody has. */
 static bool
 take_index (int fd, unsigned *index, IpcFault *fault)
@@ -97,7 +85,7 @@ take_index (int fd, unsigned *index, IpcFault *fault)
 
   for (unsigned i = 0; i < IPC_PRESENCE_MAX; i++)
     {
-      if (lock_op (fd, F_OFD_SETLK, F_WRLCK, i, &lock) == 0)
+      if (ipc_byte_lock (fd, F_OFD_SETLK, F_WRLCK, i, 1, &lock) == 0)
         {
           *index = i;
           return true;
@@ -176,27 +164,14 @@ open_table (int directory_fd, IpcSharedFile *file, IpcFault *fault)
   return false;
 }
 
-/* A description of its own: the lock lives as long as its description, and a map keeps that of its file, in forked
- * children, too. */
-static int
-open_lock (const IpcSharedFile *file, IpcFault *fault)
-{
-  char path[64];
-  int fd;
-
-  snprintf (path, sizeof path, "/proc/self/fd/%d", file->fd);
-  fd = ipc_fork_open (open (path, O_RDWR | O_CLOEXEC));
-  if (fd < 0)
-    ipc_fault_set_errno (fault, errno, "cannot open \"%s\" once more", NAME);
-  return fd;
-}
-
 /* What else it needs. Without a ringer, those who wait in main loops are woken late. */
 static bool
 open_rest (IpcPresence *self, int directory_fd, const IpcSharedFile *file, IpcFault *fault)
 {
-  self->lock_fd = open_lock (file, fault);
-  if (self->lock_fd < 0 || !take_index (self->lock_fd, &self->index, fault))
+  self->lock_fd = ipc_byte_lock_open (file->fd, O_RDWR);
+  if (self->lock_fd < 0)
+    return ipc_fault_set_errno (fault, errno, "cannot open \"%s\" once more", NAME);
+  if (!take_index (self->lock_fd, &self->index, fault))
     return false;
   self->directory_fd = ipc_fork_open (fcntl (directory_fd, F_DUPFD_CLOEXEC, 0));
   if (self->directory_fd < 0)
@@ -314,6 +289,13 @@ ipc_presence_get_index (const IpcPresence *self)
   return self->index;
 }
 
+void
+ipc_presence_get_id (const IpcPresence *self, uint8_t id[16])
+{
+  _Static_assert (IPC_SHARED_ID_SIZE == 16, "as the header says");
+  memcpy (id, self->file.info.id, IPC_SHARED_ID_SIZE);
+}
+
 int
 ipc_presence_get_directory (const IpcPresence *self)
 {
@@ -343,7 +325,7 @@ ipc_presence_is_alive (IpcPresence *self, IpcOwner owner)
   entry = find_entry (self, owner);
   if (entry == NULL || entry == &self->entries[self->index])
     return false;
-  if (lock_op (self->lock_fd, F_OFD_GETLK, F_WRLCK, ipc_owner_get_index (owner), &lock) != 0)
+  if (ipc_byte_lock (self->lock_fd, F_OFD_GETLK, F_WRLCK, ipc_owner_get_index (owner), 1, &lock) != 0)
     return true;                /* no proof */
   return lock.l_type != F_UNLCK;
 }

@@ -45,6 +45,8 @@ void         ipc_presence_detach   (IpcPresence *self);
 IpcOwner     ipc_presence_get_me   (const IpcPresence *self);
 /* Its place in the table: no other process that is there has it. */
 unsigned     ipc_presence_get_index (const IpcPresence *self);
+/* Tells this table from any other, also from one that takes its place later: owner ids mean something in one table only. */
+void         ipc_presence_get_id   (const IpcPresence *self, uint8_t id[16]);
 /* The directory, fork-guarded, for as long as this is attached. */
 int          ipc_presence_get_directory (const IpcPresence *self);
 /* False: OWNER is dead, and proved to be. */
