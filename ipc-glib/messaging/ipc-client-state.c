@@ -6,6 +6,7 @@
  * A client that is to be closed only gets nearer to that: whoever would lead it
  * on finds out here, under the same lock under which it was decided.
  */
+#include "base/ipc-notify-private.h"
 #include "core/ipc-fork.h"
 #include "messaging/ipc-client-private.h"
 
@@ -59,8 +60,7 @@ notify_later (IpcClient *self, IpcClientChanges changes)
 gboolean
 ipc_client_has_handlers (IpcClient *self)
 {
-  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, g_signal_lookup ("notify", G_TYPE_OBJECT), 0, NULL, NULL, NULL) != 0 ||
-         g_signal_handler_find (self, G_SIGNAL_MATCH_ID, ipc_client_signals[IPC_CLIENT_SIGNAL_CLOSED], 0, NULL, NULL, NULL) != 0;
+  return ipc_notify_is_observed (self) || ipc_notify_has_handler (self, ipc_client_signals[IPC_CLIENT_SIGNAL_CLOSED]);
 }
 
 void

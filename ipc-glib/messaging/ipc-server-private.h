@@ -112,7 +112,6 @@ void        ipc_server_get_statistics    (IpcServer *self, IpcStatistics *statis
 /* CONNECTION is about to be taken out. */
 void        ipc_server_keep_statistics_locked (IpcServer *self, IpcConnection *connection);
 /* For the ledger. */
-gboolean    ipc_server_is_observed       (gpointer server);
 void        ipc_server_notify_statistics (gpointer server);
 
 /* ipc-stats.c */

@@ -54,16 +54,6 @@ ipc_server_keep_statistics_locked (IpcServer *self, IpcConnection *connection)
   self->closed_statistics.queued_bytes = 0;
 }
 
-gboolean
-ipc_server_is_observed (gpointer server)
-{
-  static guint notify_signal;   /* (atomic) */
-
-  if (g_atomic_int_get (&notify_signal) == 0)
-    g_atomic_int_set (&notify_signal, g_signal_lookup ("notify", G_TYPE_OBJECT));
-  return g_signal_handler_find (server, G_SIGNAL_MATCH_ID, notify_signal, 0, NULL, NULL, NULL) != 0;
-}
-
 void
 ipc_server_notify_statistics (gpointer server)
 {

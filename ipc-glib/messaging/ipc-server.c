@@ -6,6 +6,7 @@
  */
 #include "messaging/ipc-server-private.h"
 
+#include "base/ipc-notify-private.h"
 #include "base/ipc-scope-private.h"
 #include "core/ipc-fork.h"
 #include "core/ipc-name.h"
@@ -644,7 +645,7 @@ ipc_server_init (IpcServer *self)
   g_mutex_init (&self->drops_lock);
   g_queue_init (&self->drops);
   self->max_total_bytes = DEFAULT_MAX_TOTAL_BYTES;
-  self->ledger = ipc_ledger_new (self, self->context, DEFAULT_MAX_TOTAL_BYTES, ipc_server_notify_statistics, ipc_server_is_observed,
+  self->ledger = ipc_ledger_new (self, self->context, DEFAULT_MAX_TOTAL_BYTES, ipc_server_notify_statistics, ipc_notify_is_observed,
                                  ipc_server_relieve);
 }
 
