@@ -15,4 +15,8 @@
 #include "ipc-client.h"
 #include "ipc-socket-server.h"
 #include "ipc-socket-client.h"
+#include "ipc-permit.h"
+#include "ipc-semaphore.h"
+#include "ipc-semaphore-holder.h"
+#include "ipc-semaphore-manager.h"
 #undef IPC_GLIB_INSIDE

@@ -20,6 +20,10 @@ typedef struct _IpcServer IpcServer;
 typedef struct _IpcClient IpcClient;
 typedef struct _IpcSocketServer IpcSocketServer;
 typedef struct _IpcSocketClient IpcSocketClient;
+typedef struct _IpcSemaphoreManager IpcSemaphoreManager;
+typedef struct _IpcSemaphore IpcSemaphore;
+typedef struct _IpcSemaphoreHolder IpcSemaphoreHolder;
+typedef struct _IpcPermit IpcPermit;
 
 /**
  * IPC_TIMEOUT_DEFAULT:
