@@ -13,26 +13,11 @@ import sys
 import threading
 import time
 
+from gipc import GIPC, check_error, gipc
 from programs import Program, case, need_terminals, run, run_cases
 from tap import Skip, equal
 
-GIPC = os.environ['GIPC']
 BYTES = b'\xff\x00\x01\n'
-
-
-def gipc(*arguments, input=None):
-    return run(GIPC, *arguments, input=input)
-
-
-def check_error(result, status, *words):
-    equal(result.returncode, status, 'status of %r' % (result,))
-    equal(result.stdout, b'', 'standard output')
-    text = result.stderr.decode()
-    equal(text.count('\n'), 1, 'lines in %r' % text)
-    equal(text[:6], 'gipc: ', 'prefix of %r' % text)
-    for word in words:
-        if word not in text:
-            raise AssertionError('%r does not say %r' % (text, word))
 
 
 def listen(*arguments, address='name'):
@@ -53,7 +38,7 @@ def socket_path(name='name'):
 def help_and_version(directory):
     result = gipc('--help')
     equal(result.returncode, 0)
-    for verb in 'listen', 'call', 'send', 'list', 'monitor':
+    for verb in 'listen', 'call', 'send', 'list', 'monitor', 'semaphore':
         equal(verb.encode() in result.stdout, True, verb)
         verb_help = gipc(verb, '--help')
         equal((verb_help.returncode, verb_help.stderr), (0, b''))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Completes verbs, options and the names of servers for gipc.
+# Completes verbs, options and the names of servers and semaphores for gipc.
 
 _gipc_complete_words()
 {
@@ -9,13 +9,54 @@ _gipc_complete_words()
   COMPREPLY=($(compgen -W "$1" -- "$2"))
 }
 
+# The first column of a table, without its head.
+_gipc_names()
+{
+  "$@" 2>/dev/null | while read -r name _; do [[ $name == NAME ]] || printf '%s\n' "$name"; done
+}
+
+_gipc_semaphore()
+{
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[2]} i n=0
+
+  if ((COMP_CWORD == 2)); then
+    _gipc_complete_words $'create\nlist\ninfo\nrun\ndelete\n--help' "$current"
+    return
+  fi
+  for ((i = 3; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      # what follows is a command
+      --) compopt -o default; return ;;
+      --permits|-p|--timeout|-t) ((i++)) ;;
+      -?*) ;;
+      *) ((n++)) ;;
+    esac
+  done
+  case $previous in --permits|-p|--timeout|-t) return ;; esac
+  if [[ $current == -* ]]; then
+    case $verb in
+      create) _gipc_complete_words $'--permits\n--help' "$current" ;;
+      list|info) _gipc_complete_words $'--json\n--help' "$current" ;;
+      run) _gipc_complete_words $'--permits\n--timeout\n--\n--help' "$current" ;;
+      delete) _gipc_complete_words '--help' "$current" ;;
+    esac
+    return
+  fi
+  ((n == 0)) || return
+  case $verb in info|run|delete) _gipc_complete_words "$(_gipc_names gipc semaphore list)" "$current" ;; esac
+}
+
 _gipc()
 {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} i n=0
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _gipc_complete_words $'listen\ncall\nsend\nlist\nmonitor\n--help\n--version' "$current"
+    _gipc_complete_words $'listen\ncall\nsend\nlist\nmonitor\nsemaphore\n--help\n--version' "$current"
+    return
+  fi
+  if [[ $verb == semaphore ]]; then
+    _gipc_semaphore
     return
   fi
   case $previous in --timeout|-t|--interval|-i|--count|-n) return ;; esac
@@ -45,8 +86,7 @@ _gipc()
       if [[ $current == /* ]]; then
         compopt -o default
       else
-        _gipc_complete_words "$(gipc list 2>/dev/null | while read -r name _; do [[ $name == NAME ]] || printf '%s\n' "$name"; done)" \
-          "$current"
+        _gipc_complete_words "$(_gipc_names gipc list)" "$current"
       fi
       ;;
   esac

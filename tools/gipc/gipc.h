@@ -32,7 +32,16 @@ int gipc_call   (const GipcVerb *verb, int argc, char **argv);
 int gipc_list   (const GipcVerb *verb, int argc, char **argv);
 int gipc_listen (const GipcVerb *verb, int argc, char **argv);
 int gipc_monitor (const GipcVerb *verb, int argc, char **argv);
+int gipc_semaphore (const GipcVerb *verb, int argc, char **argv);
 int gipc_send   (const GipcVerb *verb, int argc, char **argv);
+
+/* main.c: what was to be done at SIGPIPE before gipc ignored it, for the commands that it runs */
+extern void (*gipc_inherited_sigpipe) (int number);
+
+/* gipc-verbs.c: tables of verbs */
+void        gipc_print_verbs  (const GipcVerb *verbs, guint n_verbs);
+int         gipc_run_verb     (const GipcVerb *parent, const GipcVerb *verbs, guint n_verbs, int argc, char **argv);
+int         gipc_run_group    (const GipcVerb *parent, const GipcVerb *verbs, guint n_verbs, int argc, char **argv);
 
 /* gipc-common.c: errors, arguments, output, clients */
 int         gipc_fail         (const char *format, ...) G_GNUC_PRINTF (1, 2);

@@ -29,14 +29,17 @@ static const GipcVerb verbs[] = {
   { "monitor", "ADDRESS|--all", "show what goes through servers, refreshed",
     "On a terminal the lines are refreshed in place. Servers may come and go.\n"
     "SIGINT and SIGTERM end it.", 0, 1, gipc_monitor },
+  { "semaphore", "VERB …", "make, list, show, delete semaphores, and run commands with them",
+    "What a verb takes: gipc semaphore VERB --help", 1, G_MAXUINT, gipc_semaphore },
 };
+
+void (*gipc_inherited_sigpipe) (int number) = SIG_DFL;
 
 static int
 print_help (void)
 {
   g_print ("Usage:\n  gipc VERB [OPTION…] [ARGUMENT…]\n\nTalks to programs that use ipc-glib.\n\nVerbs:\n");
-  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
-    g_print ("  %-8s %-25s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+  gipc_print_verbs (verbs, G_N_ELEMENTS (verbs));
   g_print ("\nOptions:\n  --help     show this, or what a verb takes: gipc VERB --help\n"
            "  --version  show the version\n\n"
            "Exit status: 0 it was done, 1 it failed, 2 it was not understood.\n");
@@ -50,21 +53,12 @@ print_version (void)
   return fflush (stdout) == 0 ? GIPC_EXIT_OK : GIPC_EXIT_FAILED;
 }
 
-static int
-run_verb (const char *name, int argc, char **argv)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
-    if (strcmp (name, verbs[i].name) == 0)
-      return verbs[i].run (&verbs[i], argc, argv);
-  return gipc_fail_usage (NULL, "no such %s: %s", name[0] == '-' ? "option" : "verb", name);
-}
-
 int
 main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   /* A reader of our output that goes away is an error to report, not a death. */
-  signal (SIGPIPE, SIG_IGN);
+  gipc_inherited_sigpipe = signal (SIGPIPE, SIG_IGN);
 
   if (argc < 2)
     return gipc_fail_usage (NULL, "a verb is missing");
@@ -72,5 +66,5 @@ main (int argc, char **argv)
     return print_help ();
   if (strcmp (argv[1], "--version") == 0)
     return print_version ();
-  return run_verb (argv[1], argc - 1, argv + 1);
+  return gipc_run_verb (NULL, verbs, G_N_ELEMENTS (verbs), argc - 1, argv + 1);
 }
