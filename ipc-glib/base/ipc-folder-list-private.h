@@ -38,6 +38,7 @@ const char    *ipc_folder_list_get_name    (GObject *item);
 /* After NAME was made or removed: makes the list agree with the folder without waiting for the event. */
 void           ipc_folder_list_refresh     (IpcFolderList *self, const char *name);
 /* The same about all that is in it, or about one name, for those who have it open. All three emit, so that anything
- * may have happened when they return: the caller holds a reference to the owner. */
-void           ipc_folder_list_rescan      (IpcFolderList *self, int folder_fd);
-void           ipc_folder_list_update      (IpcFolderList *self, int folder_fd, const char *name);
+ * may have happened when they return: the caller holds a reference to the owner. FALSE: something could not be read, and
+ * is listed as it was. */
+gboolean       ipc_folder_list_rescan      (IpcFolderList *self, int folder_fd);
+gboolean       ipc_folder_list_update      (IpcFolderList *self, int folder_fd, const char *name);

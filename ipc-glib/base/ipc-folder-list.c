@@ -11,6 +11,7 @@
 #include "base/ipc-folder-list-private.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,8 +22,8 @@
 #include "core/ipc-fork.h"
 #include "core/ipc-name.h"
 
-/* How long to wait for a folder that cannot be followed, doubled each time. */
-#define FIRST_RETRY_MS 1000
+/* How long to wait for a folder that cannot be followed or read, doubled each time. */
+#define FIRST_RETRY_MS 50
 #define LAST_RETRY_MS 64000
 
 struct _IpcFolderList
@@ -75,7 +76,7 @@ get_key (GObject *item)
   return g_object_get_qdata (item, get_key_quark ());
 }
 
-/* (nullable): NULL if there is nothing of that name. */
+/* (nullable): NULL with ENOENT if there is nothing of that name. */
 static ItemKey *
 item_key_new (int folder_fd, const char *name)
 {
@@ -159,7 +160,7 @@ is_object_name (const char *name)
   return name[0] != '.' && ipc_name_check (name, NULL);
 }
 
-void
+gboolean
 ipc_folder_list_update (IpcFolderList *self, int folder_fd, const char *name)
 {
   g_autoptr(ItemKey) key = NULL;
@@ -168,36 +169,46 @@ ipc_folder_list_update (IpcFolderList *self, int folder_fd, const char *name)
   gboolean listed;
 
   if (self->stopped || !is_object_name (name))
-    return;
+    return TRUE;
   key = item_key_new (folder_fd, name);
+  /* What cannot be looked at now stays as it was. */
+  if (key == NULL && errno != ENOENT)
+    return FALSE;
   listed = find_position (G_LIST_MODEL (self->items), name, &position);
   if (listed && key != NULL && is_listed_as (G_LIST_MODEL (self->items), position, key))
-    return;
+    return TRUE;
   if (key != NULL)
     item = observe_item (self, folder_fd, &key);
   if (listed || item != NULL)
     g_list_store_splice (self->items, position, listed ? 1 : 0, (gpointer *) &item, item != NULL ? 1 : 0);
+  return TRUE;
 }
 
-static void
+/* FALSE: not all of them. */
+static gboolean
 add_folder_names (int folder_fd, GPtrArray *names)
 {
-  int fd = openat (folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = TEMP_FAILURE_RETRY (openat (folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
   const struct dirent *entry;
+  gboolean complete;
 
   if (directory == NULL)
     {
       if (fd >= 0)
         close (fd);
-      return;
+      return FALSE;
     }
+  errno = 0;
   while ((entry = readdir (directory)) != NULL)
     {
       if (is_object_name (entry->d_name))
         g_ptr_array_add (names, g_strdup (entry->d_name));
+      errno = 0;
     }
+  complete = errno == 0;
   closedir (directory);
+  return complete;
 }
 
 GPtrArray *
@@ -212,17 +223,18 @@ ipc_folder_list_snapshot (IpcFolderList *self)
 }
 
 /* What is there, and what was. */
-void
+gboolean
 ipc_folder_list_rescan (IpcFolderList *self, int folder_fd)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr(GPtrArray) listed = ipc_folder_list_snapshot (self);
+  gboolean complete = add_folder_names (folder_fd, names);
 
-  add_folder_names (folder_fd, names);
   for (guint i = 0; i < listed->len; i++)
     g_ptr_array_add (names, g_strdup (get_key (listed->pdata[i])->name));
   for (guint i = 0; i < names->len; i++)
-    ipc_folder_list_update (self, folder_fd, names->pdata[i]);
+    complete &= ipc_folder_list_update (self, folder_fd, names->pdata[i]);
+  return complete;
 }
 
 /* Following the folder */
@@ -247,9 +259,11 @@ retry_cb (gpointer user_data)
 }
 
 static void
-retry_later (IpcFolderList *self, const GError *reason)
+retry_later (IpcFolderList *self, const char *reason)
 {
-  g_debug ("%s/%s is not followed yet: %s", ipc_scope_get_directory (self->scope), self->folder, reason->message);
+  if (self->stopped)
+    return;
+  g_debug ("%s/%s is not followed yet: %s", ipc_scope_get_directory (self->scope), self->folder, reason);
   clear_retry (self);
   self->retry = g_timeout_source_new (self->retry_ms);
   self->retry_ms = MIN (self->retry_ms * 2, LAST_RETRY_MS);
@@ -258,26 +272,24 @@ retry_later (IpcFolderList *self, const GError *reason)
   g_source_attach (self->retry, self->context);
 }
 
+/* All of the folder, or only NAME (nullable). What happened there will not be told again: it is looked at again later
+ * if that cannot be done now. */
 static void
-read_again (IpcFolderList *self)
+look_again (IpcFolderList *self, const char *name)
 {
-  int folder_fd = ipc_folder_list_open_folder (self, FALSE, NULL);
+  g_autoptr(GError) error = NULL;
+  int folder_fd = ipc_folder_list_open_folder (self, FALSE, &error);
+  gboolean complete;
 
   if (folder_fd < 0)
-    return;
-  ipc_folder_list_rescan (self, folder_fd);
+    {
+      retry_later (self, error->message);
+      return;
+    }
+  complete = name != NULL ? ipc_folder_list_update (self, folder_fd, name) : ipc_folder_list_rescan (self, folder_fd);
   close (folder_fd);
-}
-
-static void
-update_one (IpcFolderList *self, const char *name)
-{
-  int folder_fd = ipc_folder_list_open_folder (self, FALSE, NULL);
-
-  if (folder_fd < 0)
-    return;
-  ipc_folder_list_update (self, folder_fd, name);
-  close (folder_fd);
+  if (!complete)
+    retry_later (self, "it could not be read");
 }
 
 static void
@@ -297,10 +309,8 @@ folder_changed (const char *name, gboolean gone, gpointer user_data)
 
   if (gone)
     lose_folder (self);
-  else if (name == NULL)
-    read_again (self);
-  else if (is_object_name (name))
-    update_one (self, name);
+  else if (name == NULL || is_object_name (name))
+    look_again (self, name);
 }
 
 /* Watched before it is read, so that nothing falls between the two. Without a watch the list is read again at
@@ -309,6 +319,7 @@ static void
 follow (IpcFolderList *self, gboolean create)
 {
   g_autoptr(GError) error = NULL;
+  gboolean complete = FALSE;
   int folder_fd;
 
   if (self->stopped)
@@ -317,14 +328,15 @@ follow (IpcFolderList *self, gboolean create)
   if (folder_fd >= 0 && self->watch == NULL)
     self->watch = ipc_directory_watch_new (folder_fd, self->context, folder_changed, self, &error);
   clear_retry (self);
-  if (error != NULL)
-    retry_later (self, error);
+  if (folder_fd >= 0)
+    {
+      complete = ipc_folder_list_rescan (self, folder_fd);
+      close (folder_fd);
+    }
+  if (error != NULL || !complete)
+    retry_later (self, error != NULL ? error->message : "it could not be read");
   else
     self->retry_ms = FIRST_RETRY_MS;
-  if (folder_fd < 0)
-    return;
-  ipc_folder_list_rescan (self, folder_fd);
-  close (folder_fd);
 }
 
 void
@@ -341,7 +353,7 @@ ipc_folder_list_refresh (IpcFolderList *self, const char *name)
   if (self->watch == NULL)
     follow (self, FALSE);
   else
-    update_one (self, name);
+    look_again (self, name);
 }
 
 void
