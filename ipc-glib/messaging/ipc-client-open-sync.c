@@ -96,7 +96,7 @@ wait_after (Opening *self, GError *reason, gboolean in_handshake, GError **error
       g_error_free (reason);
       return FALSE;
     }
-  if (g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_BUSY))
+  if (ipc_client_is_busy (client, &reason))
     timeout = BUSY_RETRY_MS;
   else if (!ipc_client_may_wait (client, reason, in_handshake))
     {
@@ -130,6 +130,7 @@ shake_hands (Opening *self, IpcConnection *connection, GError **error)
   gboolean success;
   gulong id;
 
+  self->client->busy_since = 0;
   ipc_client_adopt (self->client, connection);
   if (!ipc_client_set_state (self->client, IPC_CLIENT_STATE_OPENING, connection))
     {
@@ -219,8 +220,7 @@ ipc_client_open (IpcClient *self, GCancellable *cancellable, GError **error)
   if (!ipc_client_begin_opening (self, g_object_ref (interrupt), error))
     return FALSE;
   opening.interrupt = interrupt;
-  self->n_refusals = 0;
-  ipc_backoff_reset (&self->backoff);
+  ipc_client_reset_attempts (self);
   ipc_client_tell (self, IPC_CLIENT_CHANGED_STATE);
   connection = open_connection (&opening, error);
   opening_clear (&opening);

@@ -249,6 +249,7 @@ start_connection (IpcClient *self, IpcConnection *connection)
 {
   GError *error = NULL;
 
+  self->busy_since = 0;
   ipc_client_stop_waiting (self);
   ipc_client_adopt (self, connection);
   if (!ipc_client_set_state (self, IPC_CLIENT_STATE_OPENING, connection))
@@ -275,7 +276,7 @@ ipc_client_attempt (IpcClient *self)
   connection = ipc_client_reach (self, &error);
   if (connection != NULL)
     start_connection (self, connection);
-  else if (self->opening != NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+  else if (self->opening != NULL && ipc_client_is_busy (self, &error))
     {
       g_clear_error (&error);
       ipc_client_retry_in (self, BUSY_RETRY_US);
@@ -310,8 +311,7 @@ open_in_context (gpointer user_data)
   GCancellable *cancellable = g_task_get_cancellable (task);
 
   self->opening = g_object_ref (task);
-  self->n_refusals = 0;
-  ipc_backoff_reset (&self->backoff);
+  ipc_client_reset_attempts (self);
   ipc_client_tell (self, IPC_CLIENT_CHANGED_STATE);
   if (cancellable != NULL)
     {
@@ -379,7 +379,8 @@ ipc_client_open_async (IpcClient *self, GCancellable *cancellable, GAsyncReadyCa
  * Errors: %IPC_ERROR_NO_SERVER, also if the server went away before it had let the client in;
  * %IPC_ERROR_PERMISSION_DENIED if the server does not admit this process, or is
  * not of the expected user; %IPC_ERROR_CLOSED if the client was closed meanwhile; %IPC_ERROR_FULL if the server has too many clients; %IPC_ERROR_VERSION;
- * %IPC_ERROR_TIMED_OUT; %IPC_ERROR_ALREADY; and those of a bad address, see [method@Ipc.Server.start].
+ * %IPC_ERROR_TIMED_OUT if the server does not answer, or has no room among those that wait to be taken;
+ * %IPC_ERROR_ALREADY; and those of a bad address, see [method@Ipc.Server.start].
  *
  * Returns: %TRUE if it is open
  *

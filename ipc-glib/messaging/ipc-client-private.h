@@ -63,6 +63,7 @@ struct _IpcClient
   gboolean reconnecting;        /* from the loss of a connection until it is open again, or gives up */
   gboolean server_is_absent;    /* nobody was there the last time: its coming is the moment to try again */
   guint n_refusals;             /* in a row, of the kind that a dying server may be mistaken for */
+  gint64 busy_since;            /* monotonic µs; 0 unless the server had no room in its queue the last time */
   IpcBackoff backoff;
   gint64 lasting;               /* µs that a connection has to last for the back-off to begin anew */
   IpcClientWatch *watch;        /* (nullable) (owned) while waiting for a server */
@@ -104,6 +105,11 @@ void     ipc_client_abandon      (IpcClient *self, IpcConnection *connection);
 GError  *ipc_client_new_closed_error (IpcClient *self);
 
 /* ipc-client-wait.c */
+/* Opening begins anew. */
+void     ipc_client_reset_attempts (IpcClient *self);
+/* Whether ERROR is that the server will take us in a moment. Where it says so for as long as its HELLO may take, ERROR
+ * becomes TIMED_OUT. */
+gboolean ipc_client_is_busy      (IpcClient *self, GError **error);
 /* Whether opening goes on after ERROR. IN_HANDSHAKE: the server had been reached. */
 gboolean ipc_client_may_wait     (IpcClient *self, const GError *error, gboolean in_handshake);
 /* Whether reconnecting does. */

@@ -33,6 +33,35 @@ is_first_refusal (IpcClient *self, const GError *error, gboolean in_handshake)
   return self->n_refusals++ == 0;
 }
 
+void
+ipc_client_reset_attempts (IpcClient *self)
+{
+  self->n_refusals = 0;
+  self->busy_since = 0;
+  ipc_backoff_reset (&self->backoff);
+}
+
+gboolean
+ipc_client_is_busy (IpcClient *self, GError **error)
+{
+  gint64 now = g_get_monotonic_time ();
+  g_autoptr (GError) busy = NULL;
+
+  if (!g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_BUSY))
+    {
+      self->busy_since = 0;
+      return FALSE;
+    }
+  if (self->busy_since == 0)
+    self->busy_since = now;
+  if (now - self->busy_since < (gint64) self->limits.handshake_timeout * 1000)
+    return TRUE;
+  busy = g_steal_pointer (error);
+  self->busy_since = 0;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT, "%s, and none was taken within %d ms", busy->message, self->limits.handshake_timeout);
+  return FALSE;
+}
+
 gboolean
 ipc_client_may_wait (IpcClient *self, const GError *error, gboolean in_handshake)
 {

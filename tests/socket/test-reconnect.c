@@ -317,6 +317,61 @@ test_refused_twice (IpcTest *test)
   listener_close (listen_fd, path);
 }
 
+/* A listener that accepts nobody, and whose queue is full. */
+static Raw *
+fill_queue (const char *path, int *listen_fd)
+{
+  *listen_fd = raw_listen (path);
+  g_assert_no_errno (listen (*listen_fd, 0));
+  return raw_connect (path);
+}
+
+static void
+test_no_room (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  int listen_fd;
+  g_autoptr (Raw) only = fill_queue (path, &listen_fd);
+  g_autoptr (IpcClient) client = IPC_CLIENT (ipc_socket_client_new (path));
+
+  client->limits.handshake_timeout = 100;
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (i < 2)
+        error = client_fail_open (client);
+      else
+        g_assert_false (ipc_client_open (client, NULL, &error));
+      assert_ipc_error (error, IPC_ERROR_TIMED_OUT, SOCKET_NAME ": too many clients connect at once, and none was taken within 100 ms");
+    }
+  listener_close (listen_fd, path);
+}
+
+/* There is room again before the time is over. */
+static void
+test_room_again (IpcTest *test)
+{
+  g_autofree char *path = socket_path (test);
+  int listen_fd;
+  g_autoptr (Raw) only = fill_queue (path, &listen_fd);
+  g_autoptr (IpcClient) client = IPC_CLIENT (ipc_socket_client_new (path));
+  g_auto (IpcTestAsync) async = { 0 };
+  g_autoptr (Raw) first = NULL;
+  g_autoptr (Raw) taken = NULL;
+  g_autoptr (GError) error = NULL;
+
+  ipc_client_open_async (client, NULL, ipc_test_async_cb, &async);
+  ipc_test_settle ();
+  g_assert_cmpuint (async.n_callbacks, ==, 0);
+  first = raw_accept (listen_fd);
+  taken = accept_hello (listen_fd);
+  refuse (g_steal_pointer (&taken));
+  g_assert_false (ipc_client_open_finish (client, ipc_test_async_wait (&async), &error));
+  assert_ipc_error (error, IPC_ERROR_PERMISSION_DENIED, "does not admit us");
+  listener_close (listen_fd, path);
+}
+
 /* ── In a thread that waits ── */
 
 typedef struct
@@ -528,6 +583,8 @@ main (int argc, char **argv)
   ipc_test_add ("/socket/reconnect/other-version", test_other_version);
   ipc_test_add ("/socket/reconnect/died-and-refused", test_died_and_refused);
   ipc_test_add ("/socket/reconnect/died-in-backlog", test_died_in_backlog);
+  ipc_test_add ("/socket/reconnect/no-room", test_no_room);
+  ipc_test_add ("/socket/reconnect/room-again", test_room_again);
   ipc_test_add ("/socket/reconnect/waits-on", test_waits_on);
   ipc_test_add ("/socket/reconnect/refused-twice", test_refused_twice);
   ipc_test_add ("/socket/reconnect/sync/waits-on", test_sync_waits_on);
