@@ -101,7 +101,13 @@ open_private (const char *path, gboolean create, GError **error)
   int fd = -1;
 
   if (!ipc_directory_open (path, IPC_DIRECTORY_PRIVATE, create, &fd, &fault))
-    set_fault (error, &fault, NULL);
+    {
+      /* Where the system fails on the way, the message is about the way; one about what is missing tells enough. */
+      gboolean prefixed = (fault.code == IPC_FAULT_SYSTEM && fault.system_errno != ENOENT) || fault.code == IPC_FAULT_NO_SPACE;
+      g_autofree char *shown = prefixed ? g_filename_display_name (path) : NULL;
+
+      set_fault (error, &fault, shown);
+    }
   return fd;
 }
 

@@ -102,7 +102,7 @@ open_lock_file (const LockFile *self, IpcFault *fault)
   /* Looked at first, because opening a device may already do something. */
   if (!ipc_directory_check_entry (self->directory_fd, self->name, S_IFREG, &exists, NULL, NULL, fault))
     return -1;
-  fd = ipc_fork_open (openat (self->directory_fd, self->name, O_RDWR | O_CREAT | LOCK_FLAGS, 0600));
+  fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (self->directory_fd, self->name, O_RDWR | O_CREAT | LOCK_FLAGS, 0600)));
   if (fd < 0)
     {
       ipc_fault_set_errno (fault, errno, "cannot open the lock of %s", self->shown);
@@ -256,7 +256,7 @@ ipc_path_lock_is_held (int directory_fd, const char *basename)
 
   if (!lock_file_init (&file, directory_fd, basename, NULL))
     return false;
-  fd = ipc_fork_open (openat (directory_fd, file.name, O_RDONLY | LOCK_FLAGS));
+  fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (directory_fd, file.name, O_RDONLY | LOCK_FLAGS)));
   if (fd < 0)
     return false;
   if (check_lock_file (&file, fd, NULL))

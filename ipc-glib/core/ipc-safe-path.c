@@ -133,7 +133,7 @@ explain_open (int parent_fd, const Step *step, int system_errno, IpcFault *fault
 static int
 open_step (int parent_fd, const Step *step, bool *made, IpcFault *fault)
 {
-  int fd = openat (parent_fd, step->name, STEP_FLAGS);
+  int fd = TEMP_FAILURE_RETRY (openat (parent_fd, step->name, STEP_FLAGS));
 
   *made = false;
   if (fd < 0 && errno == ENOENT && step->create)
@@ -144,7 +144,7 @@ open_step (int parent_fd, const Step *step, bool *made, IpcFault *fault)
           ipc_fault_set_errno (fault, errno, "cannot make %s", step->where);
           return -1;
         }
-      fd = openat (parent_fd, step->name, STEP_FLAGS);
+      fd = TEMP_FAILURE_RETRY (openat (parent_fd, step->name, STEP_FLAGS));
     }
   if (fd < 0)
     explain_open (parent_fd, step, errno, fault);
@@ -155,10 +155,10 @@ open_step (int parent_fd, const Step *step, bool *made, IpcFault *fault)
 static int
 reopen_for_reading (int fd, IpcDirectoryPolicy policy)
 {
-  int readable = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int readable = TEMP_FAILURE_RETRY (openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 
   if (readable < 0 && errno == EACCES && policy == IPC_DIRECTORY_TRUSTED)
-    readable = openat (fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    readable = TEMP_FAILURE_RETRY (openat (fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   return readable;
 }
 
@@ -273,7 +273,7 @@ ipc_directory_open (const char *path, IpcDirectoryPolicy policy, bool create, in
       show_path (shown, sizeof shown, path != NULL ? path : "", path != NULL ? strlen (path) : 0);
       return ipc_fault_set (fault, IPC_FAULT_INVALID_ARGUMENT, "the path \"%s\" is not absolute", shown);
     }
-  at = open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  at = TEMP_FAILURE_RETRY (open ("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (at < 0)
     return ipc_fault_set_errno (fault, errno, "cannot open /");
   opened = check_open (at, IPC_DIRECTORY_TRUSTED, "/", fault) &&

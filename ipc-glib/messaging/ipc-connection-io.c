@@ -643,6 +643,7 @@ ipc_connection_start (IpcConnection *self, GError **error)
   ipc_connection_expect_fds (self);
   if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN, error))
     {
+      g_prefix_error (error, "%s: ", self->peer_name);
       IPC_WRITE_ONCE (self->state, IPC_CONNECTION_CLOSED);
       close_fd_locked (self);
       return FALSE;

@@ -84,7 +84,7 @@ ipc_socket_abstract_connect (const char *name, GMainContext **context, GError **
 
   if (fd < 0)
     return -1;
-  if (connect (fd, (struct sockaddr *) &address, size) == 0)
+  if (TEMP_FAILURE_RETRY (connect (fd, (struct sockaddr *) &address, size)) == 0)
     {
       key = ipc_socket_local_key_of_abstract (name, strlen (name));
       *context = ipc_socket_local_find (key);

@@ -161,8 +161,17 @@ ipc_socket_address_get_path (const IpcSocketAddress *self, IpcScope *scope)
   return g_build_filename (self->directory, self->basename, NULL);
 }
 
-int
-ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
+/* Whoever follows a path may search directories that cannot be read. */
+static int
+open_for_client (const char *directory)
+{
+  int fd = TEMP_FAILURE_RETRY (open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+  return fd >= 0 ? fd : TEMP_FAILURE_RETRY (open (directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int
+open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
 {
   IpcFault fault;
   int fd;
@@ -171,22 +180,30 @@ ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope
     return ipc_scope_open_folder (scope, FOLDER, TRUE, error);
   if (!for_server)
     {
-      fd = open (self->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd < 0)
-        fd = open (self->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      fd = open_for_client (self->directory);
       if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        {
-          g_autofree char *path = ipc_socket_address_get_path (self, scope);
-          g_autofree char *shown = g_strescape (path, NULL);
-
-          g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "socket %s: there is no such directory", shown);
-        }
+        g_set_error_literal (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "there is no such directory");
       else if (fd < 0)
-        ipc_error_set_errno (error, errno, "cannot open %s", self->directory);
+        ipc_error_set_errno (error, errno, "cannot open its directory");
       return fd;
     }
   if (ipc_directory_open (self->directory, IPC_DIRECTORY_TRUSTED, false, &fd, &fault))
     return fd;
   ipc_error_set_fault (error, &fault, NULL);
   return -1;
+}
+
+int
+ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
+{
+  int fd = open_directory (self, scope, for_server, error);
+
+  if (fd < 0)
+    {
+      g_autofree char *path = ipc_socket_address_get_path (self, scope);
+      g_autofree char *shown = g_strescape (path, NULL);
+
+      g_prefix_error (error, "socket %s: ", shown);
+    }
+  return fd;
 }

@@ -114,6 +114,8 @@ ipc_socket_client_watch (IpcClient *client, GMainContext *context, IpcDirectoryW
     return NULL;
   watch = ipc_directory_watch_new (directory_fd, context, func, user_data, error);
   close (directory_fd);
+  if (watch == NULL)
+    g_prefix_error (error, "cannot wait for a server of \"%s\": ", client->address);
   return watch;
 }
 

@@ -110,7 +110,10 @@ ipc_socket_connection_new (int fd, gboolean is_server_side, const char *address,
   ipc_connection_set_up (connection, fd, is_server_side, address, limits);
   connection->credentials = ipc_credentials_get (fd, error);
   if (connection->credentials == NULL)
-    return NULL;
+    {
+      g_prefix_error (error, "%s: ", address);
+      return NULL;
+    }
   setsockopt (fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   return g_steal_pointer (&connection);
 }

@@ -88,41 +88,64 @@ set_fault (const IpcSocketPath *self, const IpcFault *fault, GError **error)
 
 /* ---- what is there ---- */
 
-static gboolean
-is_served_now (const IpcSocketPath *self, const char *name)
+typedef enum
 {
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  int node_fd = openat (self->directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  NOT_SERVED,
+  SERVED,
+  UNKNOWN,      /* errno says why it could not be tried */
+} Service;
+
+static Service
+connect_for_a_look (int fd, int node_fd)
+{
   struct sockaddr_un address;
-  /* Where it cannot be tried, whatever may be there is left alone. */
-  gboolean served = fd < 0 || (node_fd < 0 && errno != ENOENT);
+  socklen_t size = make_address (&address, "/proc/self/fd/%d", node_fd);
 
-  if (node_fd >= 0 && fd >= 0)
-    {
-      socklen_t size = make_address (&address, "/proc/self/fd/%d", node_fd);
-
-      /* EAGAIN: so many wait already; EPROTOTYPE: it is of another kind. */
-      served = connect (fd, (struct sockaddr *) &address, size) == 0 || errno == EAGAIN || errno == EPROTOTYPE;
-    }
-  if (fd >= 0)
-    close (fd);
-  if (node_fd >= 0)
-    close (node_fd);
-  return served;
+  if (TEMP_FAILURE_RETRY (connect (fd, (struct sockaddr *) &address, size)) == 0)
+    return SERVED;
+  if (errno == ECONNREFUSED)
+    return NOT_SERVED;
+  /* EAGAIN: so many wait already; EPROTOTYPE: it is of another kind. */
+  return errno == EAGAIN || errno == EPROTOTYPE ? SERVED : UNKNOWN;
 }
 
-/* Whether somebody listens there who does not know of the lock. A server that is being killed may lose the lock a
- * moment before its socket. */
+static Service
+look_for_service (const IpcSocketPath *self, const char *name)
+{
+  int node_fd = TEMP_FAILURE_RETRY (openat (self->directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  Service service = UNKNOWN;
+  int fd, problem;
+
+  if (node_fd < 0)
+    return errno == ENOENT ? NOT_SERVED : UNKNOWN;
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0)
+    service = connect_for_a_look (fd, node_fd);
+  problem = errno;
+  if (fd >= 0)
+    close (fd);
+  close (node_fd);
+  errno = problem;
+  return service;
+}
+
+/* Whether nobody listens there who does not know of the lock. A server that is being killed may lose the lock a
+ * moment before its socket. Where it cannot be tried, whatever may be there is left alone. */
 static gboolean
-is_served (const IpcSocketPath *self)
+check_not_served (const IpcSocketPath *self, GError **error)
 {
   for (int i = 0; i < PROBES; i++)
     {
-      if (!is_served_now (self, self->basename))
-        return FALSE;
+      Service service = look_for_service (self, self->basename);
+
+      if (service == NOT_SERVED)
+        return TRUE;
+      if (service == UNKNOWN)
+        return set_system_error (error, "tell whether somebody serves", self->shown);
       g_usleep (PROBE_PAUSE_US);
     }
-  return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_ADDRESS_IN_USE, "socket %s: a program that does not hold its lock listens there", self->shown);
+  return FALSE;
 }
 
 /* What a server that was killed left behind goes; anything else stays, and is an error. */
@@ -134,11 +157,8 @@ remove_stale (const IpcSocketPath *self, GError **error)
 
   if (!ipc_directory_check_entry (self->directory_fd, self->basename, S_IFSOCK, &exists, NULL, NULL, &fault))
     return set_fault (self, &fault, error);
-  if (exists && is_served (self))
-    {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_ADDRESS_IN_USE, "socket %s: a program that does not hold its lock listens there", self->shown);
-      return FALSE;
-    }
+  if (exists && !check_not_served (self, error))
+    return FALSE;
   if (exists && unlinkat (self->directory_fd, self->basename, 0) != 0 && errno != ENOENT)
     return set_system_error (error, "replace the stale", self->shown);
   return TRUE;
@@ -170,7 +190,7 @@ is_temporary (const char *name, const char *prefix)
 static void
 sweep_temporaries (const IpcSocketPath *self, const char *prefix)
 {
-  int fd = openat (self->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = TEMP_FAILURE_RETRY (openat (self->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
   struct dirent *entry;
   bool exists;
@@ -184,7 +204,7 @@ sweep_temporaries (const IpcSocketPath *self, const char *prefix)
   while ((entry = readdir (directory)) != NULL)
     if (is_temporary (entry->d_name, prefix) &&
         ipc_directory_check_entry (self->directory_fd, entry->d_name, S_IFSOCK, &exists, NULL, NULL, NULL) &&
-        exists && !is_served_now (self, entry->d_name))
+        exists && look_for_service (self, entry->d_name) == NOT_SERVED)
       unlinkat (self->directory_fd, entry->d_name, 0);
   closedir (directory);
 }
@@ -326,7 +346,7 @@ connect_to (int node_fd, const char *shown, GError **error)
       set_system_error (error, "make a socket for", shown);
       return -1;
     }
-  if (connect (fd, (struct sockaddr *) &address, size) == 0)
+  if (TEMP_FAILURE_RETRY (connect (fd, (struct sockaddr *) &address, size)) == 0)
     return fd;
   connect_errno = errno;
   ipc_fork_close (fd);
@@ -344,7 +364,7 @@ ipc_socket_path_connect (int directory_fd, const char *basename, const char *pat
 {
   g_autofree char *shown = escape (path);
   g_autofree char *key = NULL;
-  int node_fd = openat (directory_fd, basename, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  int node_fd = TEMP_FAILURE_RETRY (openat (directory_fd, basename, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status;
   int fd;
 
