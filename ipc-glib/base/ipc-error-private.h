@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/ipc-fault.h"
+#include "core/ipc-fork.h"
 #include "ipc-error.h"
 
 /* Turns a fault of the core into a GError; PREFIX (nullable) names the object and is put in front. */
@@ -15,4 +16,10 @@ const char *ipc_error_to_nick   (IpcError code);
 gboolean    ipc_error_from_nick (const char *nick, IpcError *code);
 
 /* FALSE with IPC_ERROR_FORKED when the process is not the one that made the object. */
-gboolean    ipc_error_check_fork (unsigned made_in_generation, const char *object, GError **error);
+gboolean    ipc_error_set_forked (const char *object, GError **error);
+
+static inline gboolean
+ipc_error_check_fork (unsigned made_in_generation, const char *object, GError **error)
+{
+  return G_LIKELY (made_in_generation == ipc_fork_generation ()) || ipc_error_set_forked (object, error);
+}

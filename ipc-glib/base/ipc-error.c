@@ -141,10 +141,8 @@ ipc_error_from_nick (const char *nick, IpcError *code)
 }
 
 gboolean
-ipc_error_check_fork (unsigned made_in_generation, const char *object, GError **error)
+ipc_error_set_forked (const char *object, GError **error)
 {
-  if (G_LIKELY (made_in_generation == ipc_fork_generation ()))
-    return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_FORKED,
                "%s belongs to the parent process; a forked child makes its own", object);
   return FALSE;

@@ -33,7 +33,7 @@ struct Chunk
 /* Few processes have a descriptor above its range, and most never allocate. */
 static Chunk first_chunk;
 static _Atomic (Chunk *) chunks = &first_chunk;
-static _Atomic unsigned generation;
+unsigned ipc_fork_count;
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
 static Chunk *
@@ -101,7 +101,7 @@ close_word (_Atomic uint64_t *word, int first_fd)
 static void
 in_child (void)
 {
-  atomic_fetch_add (&generation, 1);
+  __atomic_fetch_add (&ipc_fork_count, 1, __ATOMIC_SEQ_CST);
   for (Chunk *chunk = atomic_load (&chunks); chunk != NULL; chunk = chunk->next)
     {
       for (int i = 0; i < WORDS_PER_CHUNK; i++)
@@ -119,12 +119,6 @@ watch_forks (void)
 {
   if (pthread_atfork (ipc_fork_hold, ipc_fork_release, in_child) != 0)
     abort ();
-}
-
-unsigned
-ipc_fork_generation (void)
-{
-  return atomic_load_explicit (&generation, memory_order_relaxed);
 }
 
 void

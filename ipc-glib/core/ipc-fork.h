@@ -12,8 +12,15 @@
 
 #include <stdbool.h>
 
-/* Counts the forks between the first process and this one; cheap (one load). */
-unsigned ipc_fork_generation (void);
+/* Changed in a forked child only. */
+extern unsigned ipc_fork_count;
+
+/* Counts the forks between the first process and this one; cheap (one load), as every message asks. */
+static inline unsigned
+ipc_fork_generation (void)
+{
+  return __atomic_load_n (&ipc_fork_count, __ATOMIC_RELAXED);
+}
 
 /* Guard FD: a forked child closes it. Any thread. Unguard it before somebody else closes it. */
 void ipc_fork_guard_fd   (int fd);

@@ -228,19 +228,6 @@ ipc_frame_decode (const uint8_t bytes[IPC_FRAME_HEADER_SIZE], const IpcFrameLimi
   return true;
 }
 
-void
-ipc_frame_encode (const IpcFrame *frame, uint8_t bytes[IPC_FRAME_HEADER_SIZE])
-{
-  ipc_store_le32 (bytes, frame->length);
-  bytes[4] = frame->kind;
-  bytes[5] = frame->flags;
-  bytes[6] = frame->n_fds;
-  bytes[7] = frame->type_length;
-  ipc_store_le64 (bytes + 8, frame->serial);
-  ipc_store_le64 (bytes + 16, frame->reply_serial);
-  ipc_store_le64 (bytes + 24, (uint64_t) frame->timestamp);
-}
-
 /* Moves *AT over the headers, if there are any. */
 static bool
 split_headers (const IpcFrame *frame, const uint8_t *body, size_t *at, IpcFrameBody *parts, IpcFault *fault)

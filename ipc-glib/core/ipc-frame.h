@@ -82,9 +82,6 @@ bool ipc_frame_split  (const IpcFrame *frame, const uint8_t *body, IpcFrameBody 
 /* The same for a type that is known to be good, because it has been checked before. */
 bool ipc_frame_split_known (const IpcFrame *frame, const uint8_t *body, IpcFrameBody *parts, IpcFault *fault);
 
-/* Writes the header. */
-void ipc_frame_encode (const IpcFrame *frame, uint8_t bytes[IPC_FRAME_HEADER_SIZE]);
-
 /* Strict UTF-8 (no overlong forms, no surrogates); NUL is a character like any other.
  * On failure *ERROR_OFFSET (may be NULL) is where the first bad sequence starts. */
 bool ipc_utf8_check (const void *bytes, size_t size, size_t *error_offset);
@@ -116,4 +113,18 @@ ipc_store_le64 (uint8_t *p, uint64_t v)
 {
   ipc_store_le32 (p, (uint32_t) v);
   ipc_store_le32 (p + 4, (uint32_t) (v >> 32));
+}
+
+/* Writes the header. */
+static inline void
+ipc_frame_encode (const IpcFrame *frame, uint8_t bytes[IPC_FRAME_HEADER_SIZE])
+{
+  ipc_store_le32 (bytes, frame->length);
+  bytes[4] = frame->kind;
+  bytes[5] = frame->flags;
+  bytes[6] = frame->n_fds;
+  bytes[7] = frame->type_length;
+  ipc_store_le64 (bytes + 8, frame->serial);
+  ipc_store_le64 (bytes + 16, frame->reply_serial);
+  ipc_store_le64 (bytes + 24, (uint64_t) frame->timestamp);
 }

@@ -46,6 +46,13 @@ ipc_budget_get_limit (IpcBudget *self)
   return __atomic_load_n (&self->limit, __ATOMIC_RELAXED);
 }
 
+/* There is nothing to be looked at. */
+static inline gboolean
+ipc_budget_is_low (IpcBudget *self)
+{
+  return ipc_budget_get_held (self) <= ipc_budget_get_limit (self) / 2 && !g_atomic_int_get (&self->is_tight);
+}
+
 /* What one may hold while it is tight. */
 static inline gsize
 ipc_budget_get_share (IpcBudget *self)

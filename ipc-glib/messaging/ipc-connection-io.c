@@ -18,8 +18,6 @@
 #define TRICKLE 16384           /* a read that brings less does not announce another one */
 #define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
 #define STATISTICS_INTERVAL_US 100000
-#define PRESSING 1024u          /* below that a queue is no pressure */
-#define EAGER_FLUSH 65536u      /* a queue that long is written at once, while it is in the cache */
 
 /* ---- writing ---- */
 
@@ -133,17 +131,17 @@ ipc_connection_flush_locked (IpcConnection *self)
 }
 
 void
-ipc_connection_schedule_flush_locked (IpcConnection *self)
+ipc_connection_see_to_flush_locked (IpcConnection *self)
 {
   if (self->watch.hub == NULL)
     return;
-  if (self->outbox.queued >= EAGER_FLUSH && !self->write_blocked)
+  if (self->outbox.queued >= IPC_EAGER_FLUSH && !self->write_blocked)
     ipc_connection_flush_locked (self);
   else if (!IPC_READ_ONCE (self->watch.in_flush) && !self->write_blocked)
     ipc_hub_queue_flush (&self->watch);
   else if (self->write_blocked)
     note_statistics_locked (self);      /* otherwise what is written tells of it */
-  if (ipc_outbox_get_load (&self->outbox) < PRESSING)
+  if (ipc_outbox_get_load (&self->outbox) < IPC_PRESSING)
     return;
   ipc_connection_charge_locked (self);
   if (ipc_outbox_get_load (&self->outbox) >= ipc_connection_get_queue_limit_locked (self))
@@ -391,7 +389,7 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
   /* A handler may run the loop, which reads more into the inbox: what is being handled has to stay where it is. */
   IpcBuffer *hold = ipc_inbox_hold (&self->inbox);
   /* In a crowd large replies make a turn long as well. */
-  guint64 enough = *left <= FRAMES_IN_A_CROWD ? IPC_READ_ONCE (self->bytes_sent) + EAGER_FLUSH : G_MAXUINT64;
+  guint64 enough = *left <= FRAMES_IN_A_CROWD ? IPC_READ_ONCE (self->bytes_sent) + IPC_EAGER_FLUSH : G_MAXUINT64;
 
   while (*left > 0 && !defer && !g_queue_is_empty (&self->deferred) && IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING)
     {

@@ -22,6 +22,8 @@
  */
 #pragma once
 
+#include <string.h>
+
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
 #include "base/ipc-once-private.h"
@@ -43,6 +45,8 @@
 #define IPC_LINGER_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define IPC_LAST_TYPE_SIZE 48
 #define IPC_JSON_MAX_OBJECT (1024u * 1024)
+#define IPC_PRESSING 1024u      /* below that a queue is no pressure */
+#define IPC_EAGER_FLUSH 65536u  /* a queue that long is written at once, while it is in the cache */
 
 typedef enum
 {
@@ -236,6 +240,16 @@ typedef struct
   gulong cancel_id;
 } IpcSendWaiter;
 
+/* The class of the connection that was set up last; others are asked of GObject. */
+extern gpointer ipc_connection_latest_class;
+
+/* IPC_IS_CONNECTION(), for what is called for each message. */
+static inline gboolean
+ipc_connection_is_one (IpcConnection *self)
+{
+  return (self != NULL && (gpointer) G_OBJECT_GET_CLASS (self) == IPC_READ_ONCE (ipc_connection_latest_class)) || IPC_IS_CONNECTION (self);
+}
+
 /* ipc-connection.c */
 /* Takes over FD. PEER_NAME is for error messages. */
 void     ipc_connection_set_up          (IpcConnection *self, int fd, gboolean is_server_side, const char *peer_name,
@@ -327,7 +341,8 @@ gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
 /* A synchronous call puts only so much aside for the main loop. */
 gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
 void     ipc_connection_flush_locked    (IpcConnection *self);
-void     ipc_connection_schedule_flush_locked (IpcConnection *self);
+void     ipc_connection_see_to_flush_locked (IpcConnection *self);
+static inline void ipc_connection_schedule_flush_locked (IpcConnection *self);
 void     ipc_connection_update_events_locked (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
@@ -388,11 +403,31 @@ typedef struct
   const char *reply_id;         /* (nullable) JSON: the id of what is answered */
 } IpcEnvelope;
 
+static inline gsize
+ipc_binary_get_length (IpcMessage *message)
+{
+  return message->type_length + (message->headers != NULL ? 4 + message->headers_size : 0) + message->payload_size;
+}
+
+/* What a frame is made of before its payload; returns where that goes. */
+static inline guint8 *
+ipc_binary_put_head (guint8 *room, const IpcFrame *frame, IpcMessage *message)
+{
+  ipc_frame_encode (frame, room);
+  room += IPC_FRAME_HEADER_SIZE;
+  memcpy (room, message->type, frame->type_length);
+  room += frame->type_length;
+  if (message->headers == NULL)
+    return room;
+  ipc_store_le32 (room, (guint32) message->headers_size);
+  memcpy (room + 4, message->headers, message->headers_size);
+  return room + 4 + message->headers_size;
+}
+
 /* ipc-dialect-binary.c */
 IpcStep  ipc_binary_step                (IpcConnection *self, gboolean defer);
 void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
 void     ipc_binary_send_hello_locked   (IpcConnection *self);
-gsize    ipc_binary_get_length          (IpcMessage *message);
 /* A message as it was written, which comes from us: (transfer full). */
 IpcMessage *ipc_binary_message_from_bytes (const guint8 *bytes, gsize size);
 /* FALSE: its descriptors could not be duplicated; nothing was written. */
@@ -401,6 +436,18 @@ gboolean ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *messa
 gboolean ipc_binary_unshare_front_locked (IpcConnection *self);
 void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
 void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
+
+/* Something was queued. Most often a flush is due already, and there is nothing else to see to. */
+static inline void
+ipc_connection_schedule_flush_locked (IpcConnection *self)
+{
+  gsize load = ipc_outbox_get_load (&self->outbox);
+  gboolean is_due = self->write_blocked ? self->statistics_due != 0 || self->unobserved
+                                        : IPC_READ_ONCE (self->watch.in_flush) && self->outbox.queued < IPC_EAGER_FLUSH;
+
+  if (!is_due || (load >= IPC_PRESSING && (self->is_counted || load >= self->limits.max_queued_bytes)))
+    ipc_connection_see_to_flush_locked (self);
+}
 
 /* ipc-dialect-json.c */
 IpcStep  ipc_json_step                  (IpcConnection *self, gboolean defer);

@@ -4,7 +4,7 @@
  * in the queue, or for the queue to be written.
  */
 #include "base/ipc-task-private.h"
-#include "messaging/ipc-connection-private.h"
+#include "messaging/ipc-plain-private.h"
 
 gboolean
 ipc_connection_check_open_locked (IpcConnection *self, GError **error)
@@ -77,8 +77,8 @@ ipc_connection_check_room_locked (IpcConnection *self, IpcMessage *message, GErr
   return FALSE;
 }
 
-gboolean
-ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **error)
+static gboolean
+send_any_locked (IpcConnection *self, IpcMessage *message, GError **error)
 {
   IpcEnvelope envelope = { IPC_FRAME_EVENT, 0, 0, NULL };
   guint64 before = self->outbox.total_in;
@@ -93,6 +93,17 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
   /* What has descriptors is not taken out again. */
   if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST && self->outbox.n_cargos == n_cargos)
     ipc_outbox_mark_event (&self->outbox, (gsize) (self->outbox.total_in - before));
+  IPC_ADD_ONCE (self->messages_sent, 1);
+  ipc_connection_schedule_flush_locked (self);
+  return TRUE;
+}
+
+gboolean
+ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **error)
+{
+  if (!ipc_connection_takes_plain_locked (self, message) || self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST)
+    return send_any_locked (self, message, error);
+  ipc_connection_put_plain_locked (self, message, IPC_FRAME_EVENT, 0, 0);
   IPC_ADD_ONCE (self->messages_sent, 1);
   ipc_connection_schedule_flush_locked (self);
   return TRUE;
@@ -123,7 +134,7 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
 gboolean
 ipc_connection_send (IpcConnection *self, IpcMessage *message, GError **error)
 {
-  g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
+  g_return_val_if_fail (ipc_connection_is_one (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 

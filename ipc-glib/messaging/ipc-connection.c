@@ -74,6 +74,7 @@ enum
 static GParamSpec *properties[PROP_PEER_PIDFD + 1];
 static guint signals[N_SIGNALS];
 static guint notify_signal;
+gpointer ipc_connection_latest_class;
 
 G_DEFINE_ABSTRACT_TYPE (IpcConnection, ipc_connection, G_TYPE_OBJECT)
 
@@ -235,6 +236,7 @@ ipc_connection_notify_statistics (IpcConnection *self)
 void
 ipc_connection_set_up (IpcConnection *self, int fd, gboolean is_server_side, const char *peer_name, const IpcConnectionLimits *limits)
 {
+  IPC_WRITE_ONCE (ipc_connection_latest_class, IPC_CONNECTION_GET_CLASS (self));
   self->fd = fd;
   ipc_fork_guard_fd (fd);
   self->is_server_side = is_server_side;

@@ -16,27 +16,6 @@
 
 /* ---- writing ---- */
 
-gsize
-ipc_binary_get_length (IpcMessage *message)
-{
-  return message->type_length + (message->headers != NULL ? 4 + message->headers_size : 0) + message->payload_size;
-}
-
-/* What a frame is made of before its payload. */
-static guint8 *
-put_head (guint8 *room, const IpcFrame *frame, IpcMessage *message)
-{
-  ipc_frame_encode (frame, room);
-  room += IPC_FRAME_HEADER_SIZE;
-  memcpy (room, message->type, frame->type_length);
-  room += frame->type_length;
-  if (message->headers == NULL)
-    return room;
-  ipc_store_le32 (room, (guint32) message->headers_size);
-  memcpy (room + 4, message->headers, message->headers_size);
-  return room + 4 + message->headers_size;
-}
-
 static void
 write_inline_locked (IpcConnection *self, IpcMessage *message, const IpcFrame *frame, IpcFds *fds)
 {
@@ -44,7 +23,7 @@ write_inline_locked (IpcConnection *self, IpcMessage *message, const IpcFrame *f
   gsize size = IPC_FRAME_HEADER_SIZE + (gsize) frame->length - (copy ? 0 : message->payload_size);
   guint8 *room = fds != NULL ? ipc_outbox_add_cargo (&self->outbox, size, fds, NULL) : ipc_outbox_add (&self->outbox, size);
 
-  room = put_head (room, frame, message);
+  room = ipc_binary_put_head (room, frame, message);
   if (!copy)
     ipc_outbox_add_bytes (&self->outbox, message->bytes);
   else if (message->payload_size > 0)
@@ -60,7 +39,7 @@ write_shared_locked (IpcConnection *self, IpcMessage *message, IpcFrame *frame, 
   frame->flags |= IPC_FRAME_FLAG_MEMFD;
   frame->n_fds++;
   room = ipc_outbox_add_cargo (&self->outbox, IPC_FRAME_HEADER_SIZE + (gsize) frame->length, fds, payload);
-  ipc_store_le64 (put_head (room, frame, message), message->payload_size);
+  ipc_store_le64 (ipc_binary_put_head (room, frame, message), message->payload_size);
 }
 
 gboolean

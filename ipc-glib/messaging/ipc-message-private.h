@@ -82,7 +82,14 @@ void             ipc_request_token_unref (IpcRequestToken *self);
 IpcMessage      *ipc_request_token_get_message (IpcRequestToken *self);
 
 /* What sending demands of a message. */
-gboolean         ipc_message_check       (IpcMessage *self, gboolean is_request, GError **error);
+gboolean         ipc_message_check_fully (IpcMessage *self, gboolean is_request, GError **error);
+
+/* An immutable message that was fit to be sent once is so for good. */
+static inline gboolean
+ipc_message_check (IpcMessage *self, gboolean is_request, GError **error)
+{
+  return (G_LIKELY (g_atomic_int_get (&self->checked)) && !self->is_library_type) || ipc_message_check_fully (self, is_request, error);
+}
 
 /* Whether a payload that came over the wire is what its format says. */
 gboolean         ipc_payload_check       (IpcPayloadFormat format, const guint8 *payload, gsize size, GError **error);

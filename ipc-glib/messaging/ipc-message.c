@@ -812,13 +812,13 @@ check_type (IpcMessage *self, GError **error)
 {
   IpcFault fault;
 
-  if (!ipc_message_type_check (self->type, strlen (self->type), &fault))
+  if (!ipc_message_type_check (self->type, self->type_length < 255 ? self->type_length : strlen (self->type), &fault))
     {
       ipc_error_set_fault (error, &fault, NULL);
       return FALSE;
     }
-  self->is_library_type = g_str_has_prefix (self->type, "ipc.");
-  if (strcmp (self->type, "error") == 0 || strcmp (self->type, "line") == 0)
+  self->is_library_type = strncmp (self->type, "ipc.", 4) == 0;
+  if ((self->type[0] == 'e' && strcmp (self->type, "error") == 0) || (self->type[0] == 'l' && strcmp (self->type, "line") == 0))
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "the message type \"%s\" is reserved", self->type);
       return FALSE;
@@ -836,7 +836,7 @@ check_use (IpcMessage *self, gboolean is_request, GError **error)
 }
 
 gboolean
-ipc_message_check (IpcMessage *self, gboolean is_request, GError **error)
+ipc_message_check_fully (IpcMessage *self, gboolean is_request, GError **error)
 {
   g_autoptr (GError) reason = NULL;
 

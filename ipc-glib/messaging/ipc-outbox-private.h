@@ -16,7 +16,20 @@
 #define IPC_OUTBOX_MAX_PIECES 32     /* of one write */
 
 typedef struct _IpcOutBlock IpcOutBlock;
+typedef struct _IpcOutCargo IpcOutCargo;
 typedef struct _IpcOutEvents IpcOutEvents;
+
+struct _IpcOutBlock
+{
+  IpcOutBlock *next;
+  GBytes *bytes;                /* (nullable) (owned) what is referenced instead of copied */
+  IpcOutCargo *cargo;           /* (nullable) (owned) what goes with the first byte */
+  const guint8 *data;
+  gsize start;
+  gsize end;
+  gsize capacity;               /* nothing is added beyond */
+  gsize uncounted;              /* bytes at its front that were not counted when they were put in */
+};
 
 typedef struct
 {
@@ -35,8 +48,23 @@ typedef struct
 } IpcOutbox;
 
 void     ipc_outbox_clear        (IpcOutbox *self);
+/* A new block at the end, with room for SIZE bytes at least. */
+IpcOutBlock *ipc_outbox_add_block (IpcOutbox *self, gsize size);
+
 /* SIZE contiguous bytes at the end, to be written by the caller now. */
-guint8  *ipc_outbox_add          (IpcOutbox *self, gsize size);
+static inline guint8 *
+ipc_outbox_add (IpcOutbox *self, gsize size)
+{
+  IpcOutBlock *block = self->tail;
+
+  if (G_UNLIKELY (block == NULL || block->end + size > block->capacity))
+    block = ipc_outbox_add_block (self, size);
+  block->end += size;
+  self->queued += size;
+  self->total_in += size;
+  return (guint8 *) block->data + block->end - size;
+}
+
 /* References BYTES instead of copying them. */
 void     ipc_outbox_add_bytes    (IpcOutbox *self, GBytes *bytes);
 /* The same as ipc_outbox_add(), for a frame that FDS (nullable) and a PAYLOAD (nullable) go along with, in that order;

@@ -9,22 +9,10 @@
 #define STALLED_BLOCK 4096u
 
 /* Descriptors that have not been sent yet. */
-typedef struct
+struct _IpcOutCargo
 {
   IpcFds *fds;                  /* (nullable) (owned) */
   IpcSharedPayload *payload;    /* (nullable) (owned) the last descriptor */
-} IpcOutCargo;
-
-struct _IpcOutBlock
-{
-  IpcOutBlock *next;
-  GBytes *bytes;                /* (nullable) (owned) what is referenced instead of copied */
-  IpcOutCargo *cargo;           /* (nullable) (owned) what goes with the first byte */
-  const guint8 *data;
-  gsize start;
-  gsize end;
-  gsize capacity;               /* 0: nothing can be added */
-  gsize uncounted;              /* bytes at its front that were not counted when they were put in */
 };
 
 /* Each thread keeps some large blocks: giving them back to the kernel and getting them again costs page faults. */
@@ -138,26 +126,20 @@ block_new (IpcOutbox *self, gsize capacity)
   return block;
 }
 
-guint8 *
-ipc_outbox_add (IpcOutbox *self, gsize size)
+IpcOutBlock *
+ipc_outbox_add_block (IpcOutbox *self, gsize size)
 {
-  IpcOutBlock *block = self->tail;
+  IpcOutBlock *last = self->tail;
+  /* Behind a large payload comes the header of another one, as a rule. */
+  gboolean small = last == NULL || last->bytes != NULL || last->cargo != NULL;
+  gsize room = small ? FIRST_BLOCK - sizeof *last : BLOCK;
+  IpcOutBlock *block;
 
-  if (block == NULL || block->capacity - block->end < size || block->capacity == 0)
-    {
-      /* Behind a large payload comes the header of another one, as a rule. */
-      gboolean small = block == NULL || block->bytes != NULL || block->cargo != NULL;
-      gsize room = small ? FIRST_BLOCK - sizeof *block : BLOCK;
-
-      if (self->is_stalled)
-        room = CLAMP (self->allocated / 2, STALLED_BLOCK, BLOCK) - sizeof *block;
-      block = block_new (self, MAX (room, size));
-      append (self, block);
-    }
-  block->end += size;
-  self->queued += size;
-  self->total_in += size;
-  return (guint8 *) block->data + block->end - size;
+  if (self->is_stalled)
+    room = CLAMP (self->allocated / 2, STALLED_BLOCK, BLOCK) - sizeof *block;
+  block = block_new (self, MAX (room, size));
+  append (self, block);
+  return block;
 }
 
 void

@@ -95,7 +95,7 @@ ipc_connection_charge_locked (IpcConnection *self)
   if (!self->is_counted)
     return;
   now = self->outbox.allocated + self->inbox_size + self->held_bytes + self->deferred_bytes;
-  if (now == self->charged && self->outbox.queued == 0)
+  if (now == self->charged && (self->outbox.queued == 0 || ipc_budget_is_low (&self->ledger->budget)))
     return;
   if (ipc_budget_add (&self->ledger->budget, (gssize) (now - self->charged)))
     ipc_ledger_call_relief (self->ledger);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The shortest way out, which nearly every message takes: to a peer that speaks frames, without descriptors, with a
+ * payload that is copied, and room for it in the queue. Under the lock of the connection.
+ *
+ * What passes ipc_connection_takes_plain_locked() would pass all the checks of ipc-connection-send.c. Those are there
+ * for the others, and to say what is wrong with them.
+ */
+#pragma once
+
+#include <string.h>
+
+#include "messaging/ipc-connection-private.h"
+
+static inline gboolean
+ipc_connection_is_tight (IpcConnection *self)
+{
+  return self->ledger != NULL && g_atomic_int_get (&self->ledger->budget.is_tight);
+}
+
+static inline gboolean
+ipc_connection_takes_plain_locked (IpcConnection *self, IpcMessage *message)
+{
+  gsize length = ipc_binary_get_length (message);
+  gsize after = ipc_outbox_get_load (&self->outbox) + IPC_FRAME_HEADER_SIZE + length;
+
+  return self->state == IPC_CONNECTION_OPEN && self->wire_format == IPC_WIRE_FORMAT_BINARY && message->fd_list == NULL &&
+         message->payload_size <= IPC_OUTBOX_INLINE_MAX && length <= self->peer_max_message_size &&
+         length <= self->limits.max_message_size && after <= self->limits.max_queued_bytes && !ipc_connection_is_tight (self);
+}
+
+static inline void
+ipc_connection_put_plain_locked (IpcConnection *self, IpcMessage *message, IpcFrameKind kind, guint64 serial, guint64 reply_serial)
+{
+  const IpcFrame frame = {
+    .length = (guint32) ipc_binary_get_length (message),
+    .kind = (guint8) kind,
+    .flags = (guint8) (message->format | (message->headers != NULL ? IPC_FRAME_FLAG_HEADERS : 0)),
+    .type_length = message->type_length,
+    .serial = serial,
+    .reply_serial = reply_serial,
+    .timestamp = message->timestamp,
+  };
+  guint8 *room = ipc_outbox_add (&self->outbox, IPC_FRAME_HEADER_SIZE + (gsize) frame.length);
+
+  room = ipc_binary_put_head (room, &frame, message);
+  if (message->payload_size > 0)
+    memcpy (room, message->payload, message->payload_size);
+}
