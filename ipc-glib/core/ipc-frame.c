@@ -16,7 +16,6 @@
 
 #define VERSION_AT 4
 #define FLAGS_RESERVED 0x38u
-#define MAX_FORMAT 3
 #define MEMFD_SIZE_SIZE 8
 
 const uint8_t ipc_preamble[IPC_PREAMBLE_SIZE] = { 0x00, 'I', 'P', 'C', IPC_PROTOCOL_VERSION, 0x0d, 0x0a, 0x00 };
@@ -179,37 +178,14 @@ check_serials (const IpcFrame *frame, const KindRules *rules, IpcFault *fault)
   return true;
 }
 
-/* Most frames carry a type and a payload and nothing else. One that passes here would pass all of the checks, which
- * are there to say what is wrong with the others. */
-static inline bool
-is_plain (const IpcFrame *frame, const IpcFrameLimits *limits)
-{
-  bool asks = frame->kind == IPC_FRAME_REQUEST;
-  bool answers = frame->kind == IPC_FRAME_REPLY;
-
-  return (frame->kind == IPC_FRAME_EVENT || asks || answers) && frame->length <= limits->max_length &&
-         frame->flags <= MAX_FORMAT && frame->n_fds == 0 && frame->type_length > 0 && frame->length >= frame->type_length &&
-         (asks ? frame->serial - 1 < IPC_FRAME_MAX_SERIAL : answers || frame->serial == 0) &&
-         (asks ? frame->reply_serial == 0 : !answers || frame->reply_serial != 0);
-}
-
 bool
 ipc_frame_decode (const uint8_t bytes[IPC_FRAME_HEADER_SIZE], const IpcFrameLimits *limits,
                   IpcFrame *frame, IpcFault *fault)
 {
-  IpcFrame read = {
-    .length = ipc_load_le32 (bytes),
-    .kind = bytes[4],
-    .flags = bytes[5],
-    .n_fds = bytes[6],
-    .type_length = bytes[7],
-    .serial = ipc_load_le64 (bytes + 8),
-    .reply_serial = ipc_load_le64 (bytes + 16),
-    .timestamp = (int64_t) ipc_load_le64 (bytes + 24),
-  };
+  IpcFrame read = ipc_frame_load (bytes);
   const KindRules *rules;
 
-  if (is_plain (&read, limits))
+  if (ipc_frame_is_plain (&read, limits->max_length))
     {
       *frame = read;
       return true;

@@ -33,6 +33,7 @@ typedef enum
 #define IPC_FRAME_N_FDS_AT 6
 
 #define IPC_FRAME_FORMAT_MASK 0x07u
+#define IPC_FRAME_MAX_FORMAT 3
 #define IPC_FRAME_FLAG_MEMFD 0x40u
 #define IPC_FRAME_FLAG_HEADERS 0x80u
 
@@ -113,6 +114,43 @@ ipc_store_le64 (uint8_t *p, uint64_t v)
 {
   ipc_store_le32 (p, (uint32_t) v);
   ipc_store_le32 (p + 4, (uint32_t) (v >> 32));
+}
+
+/* What a header says, not judged. */
+static inline IpcFrame
+ipc_frame_load (const uint8_t bytes[IPC_FRAME_HEADER_SIZE])
+{
+  return (IpcFrame){
+    .length = ipc_load_le32 (bytes),
+    .kind = bytes[4],
+    .flags = bytes[5],
+    .n_fds = bytes[6],
+    .type_length = bytes[7],
+    .serial = ipc_load_le64 (bytes + 8),
+    .reply_serial = ipc_load_le64 (bytes + 16),
+    .timestamp = (int64_t) ipc_load_le64 (bytes + 24),
+  };
+}
+
+/* Most frames carry a type and a payload and nothing else. One that passes here would pass all the checks of
+ * ipc_frame_decode(), which are there to say what is wrong with the others. */
+static inline bool
+ipc_frame_is_plain (const IpcFrame *frame, uint32_t max_length)
+{
+  if (frame->length > max_length || frame->flags > IPC_FRAME_MAX_FORMAT || frame->n_fds != 0 || frame->type_length == 0 ||
+      frame->length < frame->type_length)
+    return false;
+  switch (frame->kind)
+    {
+    case IPC_FRAME_EVENT:
+      return frame->serial == 0;
+    case IPC_FRAME_REQUEST:
+      return frame->serial - 1 < IPC_FRAME_MAX_SERIAL && frame->reply_serial == 0;
+    case IPC_FRAME_REPLY:
+      return frame->reply_serial != 0;
+    default:
+      return false;
+    }
 }
 
 /* Writes the header. */

@@ -210,10 +210,10 @@ static gboolean
 connection_message (gpointer owner, IpcConnection *connection, IpcMessage *message)
 {
   IpcClient *self = owner;
-  gboolean taken = ipc_emit_message_received (self, ipc_client_signals[IPC_CLIENT_SIGNAL_MESSAGE_RECEIVED], &connection->owner_is_heard,
+  gboolean taken = ipc_emit_message_received (self, ipc_client_signals[IPC_CLIENT_SIGNAL_MESSAGE_RECEIVED], &connection->owner_hearing,
                                               NULL, message);
 
-  return ipc_handler_run (ipc_handler_table_find (&self->handlers, message->type), NULL, connection, message) || taken;
+  return ipc_handler_run (ipc_handler_table_find_for (&self->handlers, connection, message), NULL, connection, message) || taken;
 }
 
 static gboolean

@@ -381,6 +381,13 @@ ipc_connection_has_put_aside_enough (IpcConnection *self)
          self->deferred_fds.n >= IPC_MAX_FDS_IN_FLIGHT;
 }
 
+/* What a synchronous call of a handler put aside is in front of what it left. */
+static gboolean
+may_step (IpcConnection *self, gboolean defer)
+{
+  return !IPC_READ_ONCE (self->read_paused) && (defer ? !ipc_connection_has_put_aside_enough (self) : g_queue_is_empty (&self->deferred));
+}
+
 /* Handles up to *LEFT frames that are there: first those that a synchronous call left aside. */
 static IpcStep
 run_steps (IpcConnection *self, gboolean defer, guint *left)
@@ -399,8 +406,10 @@ run_steps (IpcConnection *self, gboolean defer, guint *left)
         ipc_binary_dispatch_deferred (self, frame);
       (*left)--;
     }
-  while (*left > 0 && !IPC_READ_ONCE (self->read_paused) && outcome == IPC_STEP_DONE && !(defer && ipc_connection_has_put_aside_enough (self)))
+  while (*left > 0 && outcome == IPC_STEP_DONE && may_step (self, defer))
     {
+      if (!defer && self->got_hello && ipc_binary_run_plain (self, left, enough))
+        continue;
       outcome = step (self, defer);
       if (!defer)
         *left = IPC_READ_ONCE (self->bytes_sent) < enough ? *left - 1 : 0;
@@ -460,7 +469,7 @@ ipc_connection_run_input (IpcConnection *self, gboolean defer)
   gboolean more;
 
   self->quiet = defer;
-  self->is_heard = self->owner_is_heard = FALSE;
+  self->hearing = self->owner_hearing = IPC_HEARING_UNKNOWN;
   more = run_turn (self, defer);
   self->quiet = outer_quiet;
   g_clear_object (&self->owner_now);
@@ -689,14 +698,14 @@ ipc_connection_opened (IpcConnection *self)
 void
 ipc_connection_deliver (IpcConnection *self, IpcMessage *message, IpcRequestToken *token)
 {
-  GObject *owner = ipc_connection_get_owner (self);
-  gboolean taken = FALSE;
+  GObject *owner = self->owner_now != NULL ? self->owner_now : ipc_connection_get_owner (self);
+  gboolean taken;
 
   IPC_ADD_ONCE (self->messages_received, 1);
   if (message->type[0] == 'i' && message->is_request && owner != NULL && self->owner_funcs->builtin != NULL &&
       self->owner_funcs->builtin (owner, self, message))
     return;
-  ipc_connection_emit_message (self, message, &taken);
+  taken = ipc_emit_message_received (self, ipc_connection_message_received, &self->hearing, NULL, message);
   if (owner != NULL)
     taken |= self->owner_funcs->message (owner, self, message);
   if (token == NULL || g_atomic_int_get (&message->token->answered))

@@ -24,6 +24,7 @@
 
 #include <string.h>
 
+#include "base/ipc-connected-private.h"
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
 #include "base/ipc-once-private.h"
@@ -56,6 +57,13 @@ typedef enum
   IPC_CONNECTION_CLOSING,       /* closed by us; writes what is queued, reads nothing */
   IPC_CONNECTION_CLOSED,
 } IpcConnectionState;
+
+typedef enum
+{
+  IPC_HEARING_UNKNOWN,
+  IPC_HEARING_SOMEBODY,
+  IPC_HEARING_NOBODY,
+} IpcHearing;
 
 typedef enum
 {
@@ -101,6 +109,7 @@ typedef enum
 } IpcSendOutcome;
 
 typedef struct _IpcCall IpcCall;
+typedef struct _IpcHandler IpcHandler;
 
 struct _IpcConnection
 {
@@ -140,8 +149,8 @@ struct _IpcConnection
   /* input: belongs to the read turn */
   IpcInbox inbox;
   gboolean readable;            /* the last read filled all the room there was */
-  gboolean is_heard;            /* somebody listens to message-received of it, as far as known in this turn */
-  gboolean owner_is_heard;      /* the same of its owner */
+  IpcHearing hearing;           /* whether somebody listens to message-received of it, as far as known in this turn */
+  IpcHearing owner_hearing;     /* the same of its owner */
   gboolean trickles;            /* the last read brought little */
   gint64 trim_due;              /* when an inbox is made smaller that has more room than it needs; 0: it has not */
   gboolean quiet;               /* read by a synchronous call: nothing may be called out */
@@ -152,6 +161,8 @@ struct _IpcConnection
   guint64 last_request_serial;  /* of the peer */
   guint8 last_type_length;      /* 0: none */
   GQuark last_type_quark;       /* 0: not known, or none */
+  guint last_stamp;             /* of the owner's handlers when the next was looked up */
+  IpcHandler *last_handler;     /* (nullable) not owned: that of the last type */
   char last_type[IPC_LAST_TYPE_SIZE]; /* of the message before; most often the next one has the same */
   IpcJsonValidator *validator;  /* (nullable) (owned) */
   gsize validated;              /* bytes of the object at the front that it has seen */
@@ -264,7 +275,6 @@ void     ipc_connection_disown          (IpcConnection *self);
 void     ipc_connection_set_ledger      (IpcConnection *self, IpcLedger *ledger);
 /* Adds what has gone through it. */
 void     ipc_connection_add_statistics  (IpcConnection *self, IpcStatistics *sum);
-void     ipc_connection_emit_message    (IpcConnection *self, IpcMessage *message, gboolean *taken);
 void     ipc_connection_emit_closed     (IpcConnection *self, const GError *error);
 void     ipc_connection_emit_request_cancelled (IpcConnection *self, IpcMessage *request);
 void     ipc_connection_emit_congested  (IpcConnection *self);
@@ -272,11 +282,23 @@ void     ipc_connection_emit_drained    (IpcConnection *self);
 gboolean ipc_connection_has_observers   (IpcConnection *self);
 void     ipc_connection_notify_statistics (IpcConnection *self);
 /* Emits message-received on INSTANCE (args: [connection,] message), with the type as detail, if anybody listens. FALSE:
- * nobody listens for that type. HEARD keeps for a turn that somebody listens: to be wrong about that costs an emission
- * that nobody hears, while whether anybody listens by now has to be asked for each message. */
-gboolean ipc_emit_message_received      (gpointer instance, guint signal_id, gboolean *heard, IpcConnection *connection,
+ * nobody listens for that type. */
+gboolean ipc_emit_message_if_heard      (gpointer instance, guint signal_id, IpcHearing *hearing, IpcConnection *connection,
                                          IpcMessage *message);
+
+/* HEARING keeps for a turn what GObject said. That somebody listens may be wrong later, which costs an emission that
+ * nobody hears. That nobody does may be wrong as soon as anything of the application has run, so it holds only as long as
+ * nothing was ever connected to INSTANCE. */
+static inline gboolean
+ipc_emit_message_received (gpointer instance, guint signal_id, IpcHearing *hearing, IpcConnection *connection, IpcMessage *message)
+{
+  if (*hearing == IPC_HEARING_NOBODY && ipc_connected_is_never (instance))
+    return FALSE;
+  return ipc_emit_message_if_heard (instance, signal_id, hearing, connection, message);
+}
+
 guint    ipc_message_signal_new         (GType type, gboolean with_connection);
+extern guint ipc_connection_message_received; /* the signal */
 
 /* ipc-connection-send.c */
 void     ipc_connection_serve_waiters   (IpcConnection *self);
@@ -424,8 +446,22 @@ ipc_binary_put_head (guint8 *room, const IpcFrame *frame, IpcMessage *message)
   return room + 4 + message->headers_size;
 }
 
+/* ipc-binary-plain.c */
+/* Handles up to *LEFT frames that need nothing special, until another one comes or ENOUGH bytes have been sent in all.
+ * FALSE: the first is another one. */
+gboolean ipc_binary_run_plain           (IpcConnection *self, guint *left, guint64 enough);
+
 /* ipc-dialect-binary.c */
 IpcStep  ipc_binary_step                (IpcConnection *self, gboolean defer);
+/* Drops the peer: it answered what was not asked. */
+IpcStep  ipc_binary_drop_unasked        (IpcConnection *self, guint64 serial);
+/* Peers send the same type again and again: the last one is judged and copied once. */
+static inline gboolean
+ipc_binary_is_last_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes)
+{
+  return frame->type_length > 0 && frame->type_length == self->last_type_length && memcmp (bytes, self->last_type, frame->type_length) == 0;
+}
+
 void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
 void     ipc_binary_send_hello_locked   (IpcConnection *self);
 /* A message as it was written, which comes from us: (transfer full). */

@@ -63,7 +63,6 @@ typedef enum
 
 enum
 {
-  SIGNAL_MESSAGE_RECEIVED,
   SIGNAL_CLOSED,
   SIGNAL_CONGESTED,
   SIGNAL_DRAINED,
@@ -74,6 +73,7 @@ enum
 static GParamSpec *properties[PROP_PEER_PIDFD + 1];
 static guint signals[N_SIGNALS];
 static guint notify_signal;
+guint ipc_connection_message_received;
 gpointer ipc_connection_latest_class;
 
 G_DEFINE_ABSTRACT_TYPE (IpcConnection, ipc_connection, G_TYPE_OBJECT)
@@ -162,13 +162,13 @@ get_detail (IpcMessage *message)
 }
 
 gboolean
-ipc_emit_message_received (gpointer instance, guint signal_id, gboolean *heard, IpcConnection *connection, IpcMessage *message)
+ipc_emit_message_if_heard (gpointer instance, guint signal_id, IpcHearing *hearing, IpcConnection *connection, IpcMessage *message)
 {
   GQuark detail;
 
-  if (!*heard)
-    *heard = has_handler (instance, signal_id);
-  if (!*heard)
+  if (*hearing != IPC_HEARING_SOMEBODY)
+    *hearing = has_handler (instance, signal_id) ? IPC_HEARING_SOMEBODY : IPC_HEARING_NOBODY;
+  if (*hearing == IPC_HEARING_NOBODY)
     return FALSE;
   detail = get_detail (message);
   /* Whether the request was heard decides how it is answered; an event is emitted just in case. */
@@ -180,12 +180,6 @@ ipc_emit_message_received (gpointer instance, guint signal_id, gboolean *heard, 
   else
     g_signal_emit (instance, signal_id, detail, message);
   return TRUE;
-}
-
-void
-ipc_connection_emit_message (IpcConnection *self, IpcMessage *message, gboolean *taken)
-{
-  *taken |= ipc_emit_message_received (self, signals[SIGNAL_MESSAGE_RECEIVED], &self->is_heard, NULL, message);
 }
 
 void
@@ -511,7 +505,7 @@ install_signals (GType type)
    *
    * Since: 0.1
    */
-  signals[SIGNAL_MESSAGE_RECEIVED] = ipc_message_signal_new (type, FALSE);
+  ipc_connection_message_received = ipc_message_signal_new (type, FALSE);
   /**
    * IpcConnection::closed:
    * @self: the connection
@@ -563,6 +557,7 @@ ipc_connection_class_init (IpcConnectionClass *klass)
   object_class->get_property = ipc_connection_get_property;
   install_properties (object_class);
   install_signals (G_TYPE_FROM_CLASS (klass));
+  ipc_connected_learn ();
   notify_signal = g_signal_lookup ("notify", G_TYPE_OBJECT);
 }
 

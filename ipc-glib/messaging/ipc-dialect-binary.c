@@ -194,6 +194,12 @@ drop_invalid (IpcConnection *self, const char *format, ...)
   return IPC_STEP_END;
 }
 
+IpcStep
+ipc_binary_drop_unasked (IpcConnection *self, guint64 serial)
+{
+  return drop_invalid (self, "a reply to request %" G_GUINT64_FORMAT ", which is not outstanding", serial);
+}
+
 static IpcStep
 step_preamble (IpcConnection *self, const guint8 *bytes, gsize size)
 {
@@ -417,7 +423,7 @@ handle_reply (IpcConnection *self, Received *received)
       ipc_message_end (&message);
     }
   if (!asked)
-    return drop_invalid (self, "a reply to request %" G_GUINT64_FORMAT ", which is not outstanding", frame->reply_serial);
+    return ipc_binary_drop_unasked (self, frame->reply_serial);
   return IPC_STEP_DONE;
 }
 
@@ -544,13 +550,6 @@ handle_received (IpcConnection *self, Received *received, IpcFdQueue *fds)
     }
 }
 
-/* Peers send the same type again and again: the last one is judged and copied once. */
-static gboolean
-is_last_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes)
-{
-  return frame->type_length > 0 && frame->type_length == self->last_type_length && memcmp (bytes, self->last_type, frame->type_length) == 0;
-}
-
 static IpcStep
 handle_frame_of_new_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, GBytes *backing, IpcFdQueue *fds)
 {
@@ -568,6 +567,8 @@ handle_frame_of_new_type (IpcConnection *self, const IpcFrame *frame, const guin
       type = self->last_type;
       self->last_type_length = frame->type_length;
       self->last_type_quark = 0;
+      self->last_stamp = 0;
+      self->last_handler = NULL;
     }
   memcpy (type, received.body.type, frame->type_length);
   type[frame->type_length] = '\0';
@@ -581,7 +582,7 @@ handle_frame (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes, G
   g_auto (Received) received = { .frame = frame, .backing = backing };
   IpcFault fault;
 
-  if (!is_last_type (self, frame, bytes))
+  if (!ipc_binary_is_last_type (self, frame, bytes))
     return handle_frame_of_new_type (self, frame, bytes, backing, fds);
   if (!ipc_frame_split_known (frame, bytes, &received.body, &fault))
     return drop_fault (self, &fault);

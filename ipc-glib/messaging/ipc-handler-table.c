@@ -5,27 +5,27 @@
 
 #include "messaging/ipc-connection-private.h"
 
-IpcHandler *
-ipc_handler_ref (IpcHandler *self)
-{
-  self->ref_count++;
-  return self;
-}
-
 void
-ipc_handler_unref (IpcHandler *self)
+ipc_handler_free (IpcHandler *self)
 {
-  if (--self->ref_count > 0)
-    return;
   if (self->destroy != NULL)
     self->destroy (self->user_data);
   g_free (self);
 }
 
+static void
+note_change (IpcHandlerTable *self)
+{
+  static guint last_stamp;      /* (atomic) */
+
+  self->last_type = NULL;
+  self->stamp = __atomic_add_fetch (&last_stamp, 1, __ATOMIC_RELAXED);
+}
+
 void
 ipc_handler_table_clear (IpcHandlerTable *self)
 {
-  self->last_type = NULL;
+  note_change (self);
   g_clear_pointer (&self->any, ipc_handler_unref);
   g_clear_pointer (&self->by_type, g_hash_table_unref);
 }
@@ -36,7 +36,7 @@ ipc_handler_table_add (IpcHandlerTable *self, const char *type, IpcMessageHandle
   IpcHandler *handler = g_new (IpcHandler, 1);
 
   *handler = (IpcHandler){ 1, func, user_data, destroy };
-  self->last_type = NULL;
+  note_change (self);
   if (type == NULL)
     {
       IpcHandler *before = g_steal_pointer (&self->any);
@@ -54,7 +54,7 @@ ipc_handler_table_add (IpcHandlerTable *self, const char *type, IpcMessageHandle
 gboolean
 ipc_handler_table_remove (IpcHandlerTable *self, const char *type)
 {
-  self->last_type = NULL;
+  note_change (self);
   if (type != NULL)
     return self->by_type != NULL && g_hash_table_remove (self->by_type, type);
   if (self->any == NULL)
@@ -77,30 +77,15 @@ ipc_handler_table_find (IpcHandlerTable *self, const char *type)
   return handler;
 }
 
-static void
-answer (IpcConnection *connection, IpcMessage *request, IpcMessage *reply, GError *error)
+void
+ipc_handler_answer (IpcConnection *connection, IpcMessage *request, IpcMessage *reply, GError *error)
 {
   IpcRequestToken *token = ipc_message_get_token (request);
+  g_autoptr (IpcMessage) taken G_GNUC_UNUSED = reply;
   g_autoptr (GError) reason = error;
 
   if (reply != NULL && token != NULL && request->is_request)
     ipc_connection_reply (connection, request, reply, reason == NULL ? &reason : NULL);
   if (reason != NULL && token != NULL && request->is_request)
     ipc_request_answer_error (connection, token, reason);
-}
-
-gboolean
-ipc_handler_run (IpcHandler *handler, IpcServer *server, IpcConnection *connection, IpcMessage *message)
-{
-  g_autoptr (IpcMessage) reply = NULL;
-  GError *error = NULL;
-
-  if (handler == NULL)
-    return FALSE;
-  ipc_handler_ref (handler);
-  reply = handler->func (server, connection, message, handler->user_data, &error);
-  if (reply != NULL || error != NULL)
-    answer (connection, message, reply, error);
-  ipc_handler_unref (handler);
-  return TRUE;
 }

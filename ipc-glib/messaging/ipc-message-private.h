@@ -70,7 +70,21 @@ struct _IpcMessage
 };
 
 /* Fills in a transient message; TYPE, PAYLOAD and HEADERS have to stay until ipc_message_end(). */
-void             ipc_message_begin       (IpcMessage *self, IpcPayloadFormat format, const char *type, gsize type_length);
+static inline void
+ipc_message_begin (IpcMessage *self, IpcPayloadFormat format, const char *type, gsize type_length)
+{
+  *self = (IpcMessage){ .format = (guint8) format, .type = type, .type_length = (guint8) type_length, .checked = TRUE };
+}
+
+/* Nothing was made for a transient message, as for one that a handler in C has only looked at: it has no end, and may
+ * be filled in anew. */
+static inline gboolean
+ipc_message_is_bare (const IpcMessage *self)
+{
+  return self->text == NULL && self->bytes == NULL && self->id == NULL && self->variant == NULL && self->json == NULL &&
+         self->header_variant == NULL && self->backing == NULL && self->fd_list == NULL && self->kept == NULL;
+}
+
 /* Lets go of what was made for it. TRUE: nobody kept it. */
 gboolean         ipc_message_end         (IpcMessage *self);
 

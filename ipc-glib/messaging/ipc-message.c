@@ -287,16 +287,6 @@ ipc_message_new_full (const char *message_type, IpcPayloadFormat format, GBytes 
 
 /* ---- counting ---- */
 
-void
-ipc_message_begin (IpcMessage *self, IpcPayloadFormat format, const char *type, gsize type_length)
-{
-  memset (self, 0, sizeof *self);
-  self->format = (guint8) format;
-  self->type = type;
-  self->type_length = (guint8) type_length;
-  self->checked = TRUE;
-}
-
 static void
 free_made (IpcMessage *self)
 {
@@ -318,12 +308,11 @@ ipc_message_end (IpcMessage *self)
 {
   gboolean dropped = self->kept == NULL;
 
-  /* A handler that only looks at the payload in C has had nothing made. */
-  if (self->text == NULL && self->bytes == NULL && self->id == NULL && self->variant == NULL && self->json == NULL &&
-      self->header_variant == NULL && self->backing == NULL && self->fd_list == NULL && dropped)
-    return TRUE;
-  free_made (self);
-  g_clear_pointer (&self->kept, ipc_message_unref);
+  if (!ipc_message_is_bare (self))
+    {
+      free_made (self);
+      g_clear_pointer (&self->kept, ipc_message_unref);
+    }
   return dropped;
 }
 

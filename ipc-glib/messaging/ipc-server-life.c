@@ -87,10 +87,10 @@ static gboolean
 peer_message (gpointer owner, IpcConnection *connection, IpcMessage *message)
 {
   IpcServer *self = owner;
-  gboolean taken = ipc_emit_message_received (self, ipc_server_signals[IPC_SERVER_SIGNAL_MESSAGE_RECEIVED], &connection->owner_is_heard,
+  gboolean taken = ipc_emit_message_received (self, ipc_server_signals[IPC_SERVER_SIGNAL_MESSAGE_RECEIVED], &connection->owner_hearing,
                                               connection, message);
 
-  return ipc_handler_run (ipc_handler_table_find (&self->handlers, message->type), self, connection, message) || taken;
+  return ipc_handler_run (ipc_handler_table_find_for (&self->handlers, connection, message), self, connection, message) || taken;
 }
 
 static gboolean
