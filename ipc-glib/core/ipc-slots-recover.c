@@ -109,8 +109,14 @@ ipc_slots_get_holder (IpcSlots *self, unsigned index, int64_t *since)
   return OWNER_OF (value);
 }
 
+_Atomic int64_t *
+ipc_slots_get_stamp (const IpcSlots *self, unsigned index)
+{
+  return &ipc_slots_get_slot (self, index)->since;
+}
+
 void
 ipc_slots_stamp (IpcSlots *self, unsigned index, int64_t since)
 {
-  atomic_store_explicit (&ipc_slots_get_slot (self, index)->since, since, memory_order_relaxed);
+  atomic_store_explicit (ipc_slots_get_stamp (self, index), since, memory_order_relaxed);
 }

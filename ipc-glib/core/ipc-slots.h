@@ -95,4 +95,6 @@ unsigned ipc_slots_count_free (IpcSlots *self);
 void     ipc_slots_count      (IpcSlots *self, IpcSlotsStatistics *statistics);
 /* Who holds SLOT, and since when as it was stamped; 0: nobody. */
 IpcOwner ipc_slots_get_holder (IpcSlots *self, unsigned slot, int64_t *since);
+/* Where who holds SLOT writes down since when. */
+_Atomic int64_t *ipc_slots_get_stamp (const IpcSlots *self, unsigned slot);
 void     ipc_slots_stamp      (IpcSlots *self, unsigned slot, int64_t since);

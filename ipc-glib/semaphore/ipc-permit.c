@@ -62,6 +62,7 @@ struct _IpcPermit
   guint slot;
   IpcSemaphore *semaphore;      /* (unowned), or (owned) if ORPHAN */
   gint64 acquired_at;           /* µs UTC */
+  _Atomic gint64 *stamp;        /* where the others read it, in shared memory */
 };
 
 G_DEFINE_BOXED_TYPE (IpcPermit, ipc_permit, ipc_permit_ref, ipc_permit_unref)
@@ -93,6 +94,7 @@ replace (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slot)
   self = g_new0 (IpcPermit, 1);
   self->slot = slot;
   self->semaphore = semaphore;
+  self->stamp = ipc_slots_get_stamp (&state->file.slots, slot);
   state->permits[slot] = self;
   g_mutex_unlock (&state->lock);
   return self;
@@ -116,7 +118,7 @@ ipc_permit_take (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slo
   if (G_UNLIKELY (self == NULL || atomic_load_explicit (&self->word, memory_order_acquire) != 0))
     self = replace (semaphore, state, slot);
   self->acquired_at = now ();
-  ipc_slots_stamp (&state->file.slots, slot, self->acquired_at);
+  atomic_store_explicit (self->stamp, self->acquired_at, memory_order_relaxed);
   atomic_store_explicit (&self->word, HELD | 1, memory_order_release);
   return self;
 }
@@ -230,8 +232,8 @@ ipc_permit_release (IpcPermit *self, GError **error)
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   state = get_state (self);
-  if (!ipc_error_check_fork (state->generation, "the permit", error))
-    return FALSE;
+  if (G_UNLIKELY (state->generation != ipc_fork_generation ()))
+    return ipc_error_check_fork (state->generation, "the permit", error);
   if ((atomic_fetch_and_explicit (&self->word, ~HELD, memory_order_acq_rel) & HELD) == 0)
     return TRUE;
   if (G_LIKELY (ipc_slots_release (&state->file.slots, self->slot)))

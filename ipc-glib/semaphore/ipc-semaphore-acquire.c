@@ -38,11 +38,23 @@ ipc_semaphore_set_error (IpcSemaphore *self, IpcSlotsOutcome outcome, gint timeo
     }
 }
 
-/* Not free at first sight: what the dead hold is. */
+/* What the dead hold is free. Most deaths are hinted at, and ipc_slots_try() looks for those; this asks about each owner. */
+static gboolean
+recover_and_try (IpcSemaphoreState *state, unsigned *slot)
+{
+  return ipc_slots_recover (&state->file.slots) > 0 && ipc_slots_try (&state->file.slots, slot);
+}
+
+/* Who tries all the time does not ask the kernel each time. */
 static gboolean
 try_harder (IpcSemaphoreState *state, unsigned *slot)
 {
-  return ipc_slots_recover (&state->file.slots) > 0 && ipc_slots_try (&state->file.slots, slot);
+  gint64 now = ipc_futex_now ();
+
+  if (now < atomic_load_explicit (&state->next_sweep, memory_order_relaxed))
+    return FALSE;
+  atomic_store_explicit (&state->next_sweep, now + IPC_SLOTS_SWEEP_NS, memory_order_relaxed);
+  return recover_and_try (state, slot);
 }
 
 /**
@@ -67,7 +79,7 @@ ipc_semaphore_try_acquire (IpcSemaphore *self, GError **error)
   IpcSemaphoreState *state;
   unsigned slot;
 
-  g_return_val_if_fail (IPC_IS_SEMAPHORE (self), NULL);
+  g_return_val_if_fail (ipc_semaphore_check (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   state = ipc_semaphore_attach (self, error);
@@ -111,7 +123,7 @@ wait_for_slot (IpcSemaphoreState *state, gint64 deadline, GCancellable *cancella
 static IpcSlotsOutcome
 look_for_slot (IpcSemaphoreState *state, unsigned *slot)
 {
-  if (try_harder (state, slot))
+  if (recover_and_try (state, slot))
     return IPC_SLOTS_ACQUIRED;
   return ipc_shared_file_is_deleted (&state->file.file) ? IPC_SLOTS_DELETED : IPC_SLOTS_TIMED_OUT;
 }
@@ -143,7 +155,7 @@ ipc_semaphore_acquire (IpcSemaphore *self, gint timeout, GCancellable *cancellab
   gint64 deadline;
   unsigned slot;
 
-  g_return_val_if_fail (IPC_IS_SEMAPHORE (self), NULL);
+  g_return_val_if_fail (ipc_semaphore_check (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 

@@ -21,6 +21,7 @@ typedef struct
 {
   IpcSemaphoreFile file;
   unsigned generation;          /* of forks */
+  _Atomic gint64 next_sweep;    /* monotonic, ns */
   IpcPermit **permits;          /* (owned) one a slot, made when first needed, (owner of the slot) */
   GMutex lock;
   GPtrArray *loose;             /* (mutex lock) permits that have lost their place to a newer one, and are still referenced */
@@ -55,6 +56,15 @@ typedef struct _IpcSemaphoreCounts
   gint64 last_accessed;
   gboolean is_deleted;
 } IpcSemaphoreCounts;
+
+/* IPC_IS_SEMAPHORE(), where every nanosecond counts. */
+extern gpointer ipc_semaphore_class;
+
+static inline gboolean
+ipc_semaphore_check (gpointer semaphore)
+{
+  return G_LIKELY (semaphore != NULL && ((GTypeInstance *) semaphore)->g_class == ipc_semaphore_class) || IPC_IS_SEMAPHORE (semaphore);
+}
 
 /* ---- making (for managers) ---- */
 

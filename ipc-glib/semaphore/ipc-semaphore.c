@@ -86,6 +86,7 @@ enum
 
 static GParamSpec *properties[N_PROPS];
 static guint signals[N_SIGNALS];
+gpointer ipc_semaphore_class;
 
 G_DEFINE_FINAL_TYPE (IpcSemaphore, ipc_semaphore, G_TYPE_OBJECT)
 
@@ -348,6 +349,7 @@ ipc_semaphore_class_init (IpcSemaphoreClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   const GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
+  ipc_semaphore_class = klass;
   object_class->dispose = ipc_semaphore_dispose;
   object_class->finalize = ipc_semaphore_finalize;
   object_class->get_property = ipc_semaphore_get_property;
