@@ -105,35 +105,36 @@ test_exclusive (IpcTest *test)
   close (fd);
 }
 
-/* A process that attaches to what it opened, forks if asked to, and stays. */
+/* A process that attaches to what it opened, and stays; with FORKS, it is a child of it that says so: then it has closed
+ * what it must not keep. Returns the pid; *SAID is who said it. */
 static pid_t
-spawn (IpcTest *test, guint index, pid_t *grandchild)
+spawn (IpcTest *test, guint index, gboolean forks, pid_t *said)
 {
   int pipe_fds[2];
   pid_t pid;
-  pid_t told = 0;
 
   g_assert_no_errno (pipe2 (pipe_fds, O_CLOEXEC));
   pid = fork ();
   if (pid == 0)
     {
       IpcAttachment attachment = IPC_ATTACHMENT_INIT;
+      pid_t me;
 
       take (&attachment, open_file (test), index);
-      if (grandchild != NULL)
-        told = fork ();
-      if (grandchild == NULL || told != 0)
-        g_assert_cmpint (write (pipe_fds[1], &told, sizeof told), ==, sizeof told);
-      close (pipe_fds[1]);
+      if (!forks || fork () == 0)
+        {
+          me = getpid ();
+          g_assert_cmpint (write (pipe_fds[1], &me, sizeof me), ==, sizeof me);
+        }
+      /* nobody is left if the test fails */
+      alarm (25);
       for (;;)
         pause ();
     }
   g_assert_cmpint (pid, >, 0);
-  g_assert_cmpint (read (pipe_fds[0], &told, sizeof told), ==, sizeof told);
+  g_assert_cmpint (read (pipe_fds[0], said, sizeof *said), ==, sizeof *said);
   close (pipe_fds[0]);
   close (pipe_fds[1]);
-  if (grandchild != NULL)
-    *grandchild = told;
   return pid;
 }
 
@@ -148,8 +149,9 @@ static void
 test_killed (IpcTest *test)
 {
   int fd = open_file (test);
-  pid_t a = spawn (test, 1, NULL);
-  pid_t b = spawn (test, 2, NULL);
+  pid_t said;
+  pid_t a = spawn (test, 1, FALSE, &said);
+  pid_t b = spawn (test, 2, FALSE, &said);
 
   assert_count (fd, 2);
   end (a);
@@ -164,7 +166,7 @@ test_forked (IpcTest *test)
 {
   int fd = open_file (test);
   pid_t grandchild;
-  pid_t pid = spawn (test, 1, &grandchild);
+  pid_t pid = spawn (test, 1, TRUE, &grandchild);
 
   assert_count (fd, 1);
   end (pid);
