@@ -276,6 +276,30 @@ wake_all (IpcSharedFile *file, int folder_fd)
   ipc_presence_detach (self.presence);
 }
 
+static gboolean
+has_name (const IpcSharedFile *file, int folder_fd, const char *name)
+{
+  struct stat status;
+
+  return !ipc_shared_file_is_deleted (file) && fstatat (folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         status.st_ino == file->inode && status.st_dev == file->device;
+}
+
+/* FALSE also if it has its name still: somebody else is about to take away that name, of this or of an earlier one. */
+static gboolean
+delete_file (IpcSharedFile *file, int folder_fd, const char *name)
+{
+  for (int i = 0; i < ATTEMPTS; i++)
+    {
+      if (ipc_shared_file_delete (folder_fd, name, file))
+        return TRUE;
+      if (!has_name (file, folder_fd, name))
+        return FALSE;
+      nap ();
+    }
+  return FALSE;
+}
+
 gboolean
 ipc_semaphore_file_delete (int folder_fd, const char *name, GError **error)
 {
@@ -284,9 +308,11 @@ ipc_semaphore_file_delete (int folder_fd, const char *name, GError **error)
 
   if (!open_file (&file, folder_fd, name, TRUE, error))
     return FALSE;
-  deleted = ipc_shared_file_delete (folder_fd, name, &file);
+  deleted = delete_file (&file, folder_fd, name);
   if (deleted)
     wake_all (&file, folder_fd);
+  else if (has_name (&file, folder_fd, name))
+    fail_busy (name, error);
   ipc_shared_file_close (&file);
   return deleted;
 }
@@ -333,10 +359,7 @@ ipc_semaphore_file_is_same (const IpcSemaphoreFile *self, const IpcSemaphoreFile
 gboolean
 ipc_semaphore_file_has_name (const IpcSemaphoreFile *self, int folder_fd, const char *name)
 {
-  struct stat status;
-
-  return !ipc_shared_file_is_deleted (&self->file) && fstatat (folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-         status.st_ino == self->file.inode && status.st_dev == self->file.device;
+  return has_name (&self->file, folder_fd, name);
 }
 
 /* What others wrote is only believed as far as it makes sense: not before it was made, and not in the future. */
