@@ -8,6 +8,7 @@
 #include "gipc.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,25 @@ gipc_check_address (const char *address)
   if (g_str_has_prefix (address, "pipe:"))
     return gipc_fail ("%s: named pipes are not supported by gipc %s", address, IPC_VERSION_S), FALSE;
   return TRUE;
+}
+
+gboolean
+gipc_check_scope (void)
+{
+  const char *directory = ipc_scope_get_directory (ipc_scope_get_default ());
+  g_autoptr (IpcScope) scope = NULL;
+  g_autoptr (GError) error = NULL;
+  GStatBuf info;
+
+  if (directory == NULL)
+    return gipc_fail ("there is no directory for the default scope"), FALSE;
+  /* Looking does not make it. */
+  if (g_path_is_absolute (directory) && g_lstat (directory, &info) != 0 && errno == ENOENT)
+    return TRUE;
+  scope = ipc_scope_new_for_directory (directory, &error);
+  if (scope == NULL)
+    gipc_fail ("cannot look for anything in the scope: %s", error->message);
+  return scope != NULL;
 }
 
 /* A client that is connected, or NULL after saying why not. */

@@ -64,6 +64,8 @@ gipc_semaphore_list (const GipcVerb *verb, int argc, char **argv)
 
   if (arguments == NULL)
     return GIPC_EXIT_USAGE;
+  if (!gipc_check_scope ())
+    return GIPC_EXIT_FAILED;
   manager = ipc_semaphore_manager_new (NULL);
   items = ipc_manager_get_items (IPC_MANAGER (manager));
   if (g_list_model_get_n_items (items) > 0 && !as_json &&

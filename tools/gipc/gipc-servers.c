@@ -25,13 +25,13 @@ char **
 gipc_find_servers (void)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  const char *directory = ipc_scope_get_directory (ipc_scope_get_default ());
-  g_autofree char *folder = directory != NULL ? g_build_filename (directory, "socket", NULL) : NULL;
+  g_autofree char *folder = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GDir) dir = NULL;
 
-  if (folder == NULL)
-    return gipc_fail ("there is no directory for the default scope"), NULL;
+  if (!gipc_check_scope ())
+    return NULL;
+  folder = g_build_filename (ipc_scope_get_directory (ipc_scope_get_default ()), "socket", NULL);
   dir = g_dir_open (folder, 0, &error);
   if (dir == NULL && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     return gipc_fail ("%s", error->message), NULL;

@@ -48,6 +48,8 @@ int         gipc_fail         (const char *format, ...) G_GNUC_PRINTF (1, 2);
 int         gipc_fail_usage   (const GipcVerb *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
 char      **gipc_parse        (const GipcVerb *verb, const GOptionEntry *options, int argc, char **argv);
 gboolean    gipc_check_address (const char *address);
+/* That the default scope, if there is one yet, is safe to look at; FALSE after saying what is wrong. */
+gboolean    gipc_check_scope  (void);
 IpcClient  *gipc_open         (const char *address);
 gboolean    gipc_write        (gconstpointer bytes, gsize size);
 gboolean    gipc_write_line   (const char *line);
