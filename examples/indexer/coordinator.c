@@ -6,14 +6,16 @@
  * label; then it asks for work, with requests "next". The payload of "next" is a JSON
  * array of the results of what it was given last:
  *
- *   [{"job": 1, "sha256": "…", "size": 5, "lines": 1}, {"job": 2, "error": "…"}]
+ *   [{"job": 1, "sha256": "…", "size": 5, "lines": 1, "began": …, "ended": …}, {"job": 2, "error": "…"}]
  *
- * and the reply "batch" is an array of what to do now; an empty one means that all is
- * done:
+ * "began" and "ended" is when it was reading the file, in µs of the monotonic clock; a worker may leave them out. The
+ * reply "batch" is an array of what to do now; an empty one means that all is done:
  *
  *   [{"job": 3, "uri": "file:///usr/share/…"}]
  *
- * (URIs, as file names are bytes and JSON has only text.) When all is handed out and not
+ * (URIs, as file names are bytes and JSON has only text.) If the number of those that read at the same time is bounded, the
+ * reply "welcome" to "join" has a header "readers", the name of a semaphore in the scope that is the folder of the socket:
+ * who reads a file holds a permit of it. When all is handed out and not
  * all is back, the reply is held back: another worker may die, and its jobs are then work.
  * So a worker always has one request open, and its death at any moment is either before
  * its results came, and then its jobs go back, or after, and then they are done.
@@ -170,6 +172,15 @@ check_end (Coordinator *self)
 /* ---- What workers say ---- */
 
 static IpcMessage *
+make_welcome (Coordinator *self, const char *label)
+{
+  const char * const headers[] = { "readers", READERS_NAME, NULL };
+  g_autoptr (GBytes) payload = g_bytes_new (label, strlen (label));
+
+  return ipc_message_new_full ("welcome", IPC_PAYLOAD_FORMAT_TEXT, payload, self->n_readers > 0 ? headers : NULL, NULL);
+}
+
+static IpcMessage *
 join_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error)
 {
   Coordinator *self = data;
@@ -181,7 +192,7 @@ join_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
       if (strcmp (worker->label, label) != 0 || worker->connection != NULL || find_worker (self, connection) != NULL)
         continue;
       worker->connection = g_object_ref (connection);
-      return ipc_message_new_text ("welcome", label);
+      return make_welcome (self, label);
     }
   g_set_error (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "no worker \"%s\" is expected here",
                label != NULL ? label : "");
@@ -192,7 +203,7 @@ static void
 take_result (Coordinator *self, Worker *worker, JsonObject *result)
 {
   const char *problem = results_get_string (result, "error");
-  guint64 id = 0, size = 0, lines = 0;
+  guint64 id = 0, size = 0, lines = 0, began, ended;
 
   results_get_count (result, "job", &id);
   results_get_count (result, "size", &size);
@@ -204,27 +215,52 @@ take_result (Coordinator *self, Worker *worker, JsonObject *result)
     {
       worker->n_files++;
       worker->bytes += size;
+      if (results_get_count (result, "began", &began) && results_get_count (result, "ended", &ended))
+        readers_note (&self->readers, began, ended);
     }
 }
 
-/* For the demonstration: somebody who has work in hand, and at random. */
-static void
-maybe_kill_one (Coordinator *self)
+/* The process may be gone, and its end not be told yet. */
+static gboolean
+is_reading (Coordinator *self, Worker *worker)
 {
-  guint n_over = self->jobs->n_done + self->jobs->n_failed, n_candidates = 0;
+  const char *process_id = g_subprocess_get_identifier (worker->process);
+
+  return process_id != NULL && readers_has (&self->readers, process_id);
+}
+
+/* Somebody who has work in hand, at random; NULL if there is nobody. */
+static Worker *
+choose_victim (Coordinator *self, gboolean must_read)
+{
+  guint n_candidates = 0;
   Worker *victim = NULL;
 
-  if (!self->kill_one || self->kill_report != NULL ||
-      (guint64) n_over * 100 < (guint64) self->jobs->all->len * KILL_AT_PERCENT)
-    return;
   for (guint i = 0; i < self->workers->len; i++)
     {
       Worker *worker = g_ptr_array_index (self->workers, i);
-      if (worker->has_exited || jobs_count_owned (self->jobs, worker->number) == 0)
+      if (worker->has_exited || jobs_count_owned (self->jobs, worker->number) == 0 ||
+          (must_read && !is_reading (self, worker)))
         continue;
       if (g_random_int_range (0, ++n_candidates) == 0)
         victim = worker;
     }
+  return victim;
+}
+
+/* For the demonstration: best is somebody who is just reading, and has a permit for it. */
+static void
+maybe_kill_one (Coordinator *self)
+{
+  guint n_over = self->jobs->n_done + self->jobs->n_failed;
+  Worker *victim;
+
+  if (!self->kill_one || self->kill_report != NULL ||
+      (guint64) n_over * 100 < (guint64) self->jobs->all->len * KILL_AT_PERCENT)
+    return;
+  victim = choose_victim (self, TRUE);
+  if (victim == NULL)
+    victim = choose_victim (self, FALSE);
   if (victim == NULL)
     return;
   self->kill_report = g_strdup_printf ("%s (process %s) with kill -9, after %u files, with %u files in hand",
@@ -372,7 +408,8 @@ remove_directory (const char *path)
   for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir))
     {
       g_autofree char *file = g_build_filename (path, name, NULL);
-      g_unlink (file);
+      if (g_unlink (file) < 0 && errno == EISDIR)
+        remove_directory (file);
     }
   g_rmdir (path);
 }
@@ -401,7 +438,7 @@ coordinator_run (Coordinator *self, GError **error)
   self->loop = g_main_loop_new (NULL, FALSE);
   self->server = IPC_SERVER (ipc_socket_server_new (address));
 
-  success = serve (self, address, error);
+  success = readers_start (&self->readers, place, self->n_readers, error) && serve (self, address, error);
 
   ipc_server_stop (self->server);
   remove_directory (place);
@@ -415,6 +452,7 @@ coordinator_clear (Coordinator *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_clear_pointer (&self->kill_report, g_free);
   g_clear_error (&self->failure);
+  readers_clear (&self->readers);
   free (self->real_directory);
   self->real_directory = NULL;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "jobs.h"
+#include "readers.h"
 #include "workers.h"
 
 typedef struct
@@ -12,9 +13,11 @@ typedef struct
   const char *directory;  /* as it begins the paths of the jobs */
   guint       batch;      /* files a worker gets at a time, at most */
   gboolean    kill_one;
+  guint       n_readers;  /* workers that may read at the same time; 0: all */
 
   /* What happened. */
   char       *kill_report; /* (owned) (nullable) */
+  Readers     readers;
 
   /* Private. */
   GMainLoop  *loop;

@@ -2,7 +2,7 @@
 /*
  * indexer: SHA-256, size and lines of all files of a directory, by several processes.
  *
- *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--kill-one]
+ *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--readers N] [--kill-one]
  *
  * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
  * several languages; any of them may die at any time, and as long as one is left, nothing
@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #define MAX_BATCH 1000
+#define MAX_READERS 4096
+#define READERS_UNSET G_MININT
 
 typedef struct
 {
@@ -30,6 +32,7 @@ typedef struct
   char      *output;
   char      *workers;
   gint       batch;
+  gint       readers;
   gboolean   kill_one;
 } Options;
 
@@ -58,6 +61,8 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
     { "workers", 'w', 0, G_OPTION_ARG_STRING, &self->workers,
       "who does the work: c, python, gjs, or paths of programs (default: c,python,gjs)", "LIST" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &self->batch, "files a worker gets at a time, at most (default: 64)", "N" },
+    { "readers", 'r', 0, G_OPTION_ARG_INT, &self->readers,
+      "how many workers may read files at the same time (default: all)", "N" },
     { "kill-one", 0, 0, G_OPTION_ARG_NONE, &self->kill_one, "kill -9 a worker after a fifth of the files", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
     { NULL }
@@ -74,6 +79,8 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
     return refuse (error, "--output FILE is missing");
   if (self->batch < 1 || self->batch > MAX_BATCH)
     return refuse (error, "--batch: not from 1 to " G_STRINGIFY (MAX_BATCH));
+  if (self->readers != READERS_UNSET && (self->readers < 1 || self->readers > MAX_READERS))
+    return refuse (error, "--readers: not from 1 to " G_STRINGIFY (MAX_READERS));
   return TRUE;
 }
 
@@ -129,6 +136,7 @@ report (Coordinator *work, guint n_unreadable, double seconds)
       printf ("worker      %-8s %8u files %9.1f MB  %s\n", worker->label, worker->n_files, worker->bytes / 1e6,
               worker->fate != NULL ? worker->fate : "not needed");
     }
+  readers_report (&work->readers);
   if (work->kill_one)
     printf ("killed      %s\n", work->kill_report != NULL ? work->kill_report : "nobody: nobody had files in hand");
   printf ("requeued    %u\n", jobs->n_requeued);
@@ -148,7 +156,14 @@ run (Options *options, GPtrArray *workers)
 {
   g_autoptr (Jobs) jobs = jobs_new ();
   g_autoptr (GError) error = NULL;
-  Coordinator work = { jobs, workers, options->directory[0], options->batch, options->kill_one, NULL, };
+  Coordinator work = {
+    .jobs = jobs,
+    .workers = workers,
+    .directory = options->directory[0],
+    .batch = options->batch,
+    .kill_one = options->kill_one,
+    .n_readers = options->readers != READERS_UNSET ? options->readers : 0,
+  };
   Progress progress = { NULL, };
   struct stat old_output;
   gboolean had_output = stat (options->output, &old_output) == 0, success;
@@ -167,6 +182,7 @@ run (Options *options, GPtrArray *workers)
   success = success && index_file_write (jobs, options->output, &error);
   if (success)
     report (&work, n_unreadable, MAX (g_get_monotonic_time () - started, 1) / 1e6);
+  success = success && readers_check (&work.readers, &error);
   coordinator_clear (&work);
   return success ? EXIT_SUCCESS : complain (error);
 }
@@ -174,7 +190,7 @@ run (Options *options, GPtrArray *workers)
 int
 main (int argc, char **argv)
 {
-  g_auto (Options) options = { .batch = 64 };
+  g_auto (Options) options = { .batch = 64, .readers = READERS_UNSET };
   g_autoptr (GPtrArray) workers = NULL;
   g_autoptr (GError) error = NULL;
 

@@ -36,6 +36,18 @@ is_sha256 (const char *text)
   return text != NULL && strlen (text) == 64 && strspn (text, "0123456789abcdef") == 64;
 }
 
+/* Both are there, and have been, or none is. */
+static gboolean
+times_are_valid (JsonObject *object)
+{
+  guint64 began, ended;
+
+  if (!json_object_has_member (object, "began") && !json_object_has_member (object, "ended"))
+    return TRUE;
+  return results_get_count (object, "began", &began) && results_get_count (object, "ended", &ended) && began <= ended &&
+         ended <= (guint64) g_get_monotonic_time ();
+}
+
 static gboolean
 result_is_valid (JsonNode *node)
 {
@@ -45,7 +57,7 @@ result_is_valid (JsonNode *node)
   return object != NULL && results_get_count (object, "job", &value) &&
          (results_get_string (object, "error") != NULL ||
           (is_sha256 (results_get_string (object, "sha256")) && results_get_count (object, "size", &value) &&
-           results_get_count (object, "lines", &value)));
+           results_get_count (object, "lines", &value) && times_are_valid (object)));
 }
 
 /* The whole array is valid, or nothing of it counts. NULL with error set. */

@@ -20,9 +20,26 @@ static guint8 chunk[CHUNK];
 
 typedef struct
 {
+  IpcClient    *client;
+  IpcSemaphore *readers; /* (nullable) who reads a file holds a permit of it */
+} Worker;
+
+static void
+worker_clear (Worker *self)
+{
+  g_clear_object (&self->readers);
+  g_clear_object (&self->client);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Worker, worker_clear)
+
+typedef struct
+{
   GChecksum *sha256;
   guint64    size;
   guint64    lines;
+  gint64     began; /* µs, monotonic */
+  gint64     ended;
 } Result;
 
 static guint64
@@ -78,34 +95,62 @@ read_file (const char *path, Result *result)
   return success;
 }
 
+/* PROBLEM is an errno, or 0. FALSE: there is no permit to be had, which is not about this file. */
+static gboolean
+read_file_with_permit (Worker *self, const char *path, Result *result, int *problem, GError **error)
+{
+  g_autoptr (IpcPermit) permit = NULL;
+
+  if (self->readers != NULL && (permit = ipc_semaphore_acquire (self->readers, -1, NULL, error)) == NULL)
+    return FALSE;
+  result->began = g_get_monotonic_time ();
+  *problem = read_file (path, result) ? 0 : errno;
+  result->ended = g_get_monotonic_time ();
+  /* The permit goes back here, with its last reference. */
+  return TRUE;
+}
+
 static void
-add_result (JsonBuilder *results, gint64 job, const char *path)
+add_count (JsonBuilder *results, const char *name, gint64 value)
+{
+  json_builder_set_member_name (results, name);
+  json_builder_add_int_value (results, value);
+}
+
+static void
+add_text (JsonBuilder *results, const char *name, const char *value)
+{
+  json_builder_set_member_name (results, name);
+  json_builder_add_string_value (results, value);
+}
+
+static gboolean
+add_result (Worker *self, JsonBuilder *results, gint64 job, const char *path, GError **error)
 {
   g_autoptr (GChecksum) sha256 = g_checksum_new (G_CHECKSUM_SHA256);
-  Result result = { sha256, 0, 0 };
+  Result result = { .sha256 = sha256 };
+  int problem;
 
+  if (!read_file_with_permit (self, path, &result, &problem, error))
+    return FALSE;
   json_builder_begin_object (results);
-  json_builder_set_member_name (results, "job");
-  json_builder_add_int_value (results, job);
-  if (read_file (path, &result))
+  add_count (results, "job", job);
+  if (problem == 0)
     {
-      json_builder_set_member_name (results, "sha256");
-      json_builder_add_string_value (results, g_checksum_get_string (sha256));
-      json_builder_set_member_name (results, "size");
-      json_builder_add_int_value (results, result.size);
-      json_builder_set_member_name (results, "lines");
-      json_builder_add_int_value (results, result.lines);
+      add_text (results, "sha256", g_checksum_get_string (sha256));
+      add_count (results, "size", result.size);
+      add_count (results, "lines", result.lines);
+      add_count (results, "began", result.began);
+      add_count (results, "ended", result.ended);
     }
   else
-    {
-      json_builder_set_member_name (results, "error");
-      json_builder_add_string_value (results, g_strerror (errno));
-    }
+    add_text (results, "error", g_strerror (problem));
   json_builder_end_object (results);
+  return TRUE;
 }
 
 static JsonNode *
-work_through (JsonArray *batch)
+work_through (Worker *self, JsonArray *batch, GError **error)
 {
   g_autoptr (JsonBuilder) results = json_builder_new ();
 
@@ -115,35 +160,51 @@ work_through (JsonArray *batch)
       JsonObject *job = json_array_get_object_element (batch, i);
       g_autofree char *path = g_filename_from_uri (json_object_get_string_member (job, "uri"), NULL, NULL);
 
-      add_result (results, json_object_get_int_member (job, "job"), path != NULL ? path : "");
+      if (!add_result (self, results, json_object_get_int_member (job, "job"), path != NULL ? path : "", error))
+        return NULL;
     }
   json_builder_end_array (results);
   return json_builder_get_root (results);
 }
 
+/* It is in the scope that is the folder of the socket. */
+static IpcSemaphore *
+open_readers (const char *address, const char *name, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname (address);
+  g_autoptr (IpcScope) scope = ipc_scope_new_for_directory (directory, error);
+  g_autoptr (IpcSemaphoreManager) manager = scope != NULL ? ipc_semaphore_manager_new (scope) : NULL;
+
+  return manager != NULL ? ipc_semaphore_manager_open_semaphore (manager, name, error) : NULL;
+}
+
 static gboolean
-join (IpcClient *client, const char *label, GError **error)
+join (Worker *self, const char *address, const char *label, GError **error)
 {
   g_autoptr (IpcMessage) request = ipc_message_new_text ("join", label);
   g_autoptr (IpcMessage) reply = NULL;
+  const char *readers;
 
-  if (!ipc_client_open (client, NULL, error))
+  if (!ipc_client_open (self->client, NULL, error))
     return FALSE;
-  reply = ipc_client_request (client, request, IPC_TIMEOUT_DEFAULT, NULL, error);
-  return reply != NULL;
+  reply = ipc_client_request (self->client, request, IPC_TIMEOUT_DEFAULT, NULL, error);
+  readers = reply != NULL ? ipc_message_get_header (reply, "readers") : NULL;
+  if (readers != NULL)
+    self->readers = open_readers (address, readers, error);
+  return reply != NULL && (readers == NULL || self->readers != NULL);
 }
 
 /* TRUE: there is nothing left to do. The timeout is for ever, as the answer may have to
  * wait for another worker to finish, or to die. */
 static gboolean
-work (IpcClient *client, GError **error)
+work (Worker *self, GError **error)
 {
   g_autoptr (JsonNode) results = json_node_init_array (json_node_alloc (), json_array_new ());
 
-  while (TRUE)
+  while (results != NULL)
     {
       g_autoptr (IpcMessage) request = ipc_message_new_json ("next", results);
-      g_autoptr (IpcMessage) reply = ipc_client_request (client, request, -1, NULL, error);
+      g_autoptr (IpcMessage) reply = ipc_client_request (self->client, request, -1, NULL, error);
       JsonNode *batch = reply != NULL ? ipc_message_get_json (reply) : NULL;
 
       if (reply == NULL)
@@ -153,14 +214,15 @@ work (IpcClient *client, GError **error)
       if (json_array_get_length (json_node_get_array (batch)) == 0)
         return TRUE;
       json_node_unref (results);
-      results = work_through (json_node_get_array (batch));
+      results = work_through (self, json_node_get_array (batch), error);
     }
+  return FALSE;
 }
 
 int
 main (int argc, char **argv)
 {
-  g_autoptr (IpcClient) client = NULL;
+  g_auto (Worker) worker = { NULL, NULL };
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");
@@ -169,8 +231,8 @@ main (int argc, char **argv)
       g_printerr ("usage: worker-c ADDRESS LABEL\n");
       return 2;
     }
-  client = IPC_CLIENT (ipc_socket_client_new (argv[1]));
-  if (join (client, argv[2], &error) && work (client, &error))
+  worker.client = IPC_CLIENT (ipc_socket_client_new (argv[1]));
+  if (join (&worker, argv[1], argv[2], &error) && work (&worker, &error))
     return EXIT_SUCCESS;
   g_printerr ("worker %s: %s\n", argv[2], error->message);
   return EXIT_FAILURE;

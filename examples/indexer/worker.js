@@ -41,10 +41,22 @@ function indexFile(uri) {
     return {sha256: checksum.get_string(), size, lines};
 }
 
-function workOn({job, uri}) {
+function indexFileWithPermit(readers, uri) {
+    const permit = readers?.acquire(-1, null);
     try {
-        return {job, ...indexFile(uri)};
+        const began = GLib.get_monotonic_time();
+        return {...indexFile(uri), began, ended: GLib.get_monotonic_time()};
+    } finally {
+        permit?.release();
+    }
+}
+
+function workOn({job, uri}, readers) {
+    try {
+        return {job, ...indexFileWithPermit(readers, uri)};
     } catch (error) {
+        if (error instanceof Ipc.Error)
+            throw error;
         return {job, error: error.message};
     }
 }
@@ -57,12 +69,20 @@ function nextBatch(client, results) {
     return JSON.parse(new TextDecoder().decode(reply.get_payload().toArray()));
 }
 
+function openReaders(address, name) {
+    // It is in the scope that is the folder of the socket.
+    const scope = Ipc.Scope.new_for_directory(GLib.path_get_dirname(address));
+    return Ipc.SemaphoreManager.new(scope).open_semaphore(name);
+}
+
 function main(address, label) {
     const client = Ipc.SocketClient.new(address);
     client.open(null);
-    client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, null);
+    const welcome = client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, null);
+    const name = welcome.get_header('readers');
+    const readers = name !== null ? openReaders(address, name) : null;
     for (let batch = nextBatch(client, []); batch.length > 0;)
-        batch = nextBatch(client, batch.map(workOn));
+        batch = nextBatch(client, batch.map(job => workOn(job, readers)));
     client.close();
 }
 

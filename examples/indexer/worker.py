@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import time
 import urllib.parse
 
 import gi
@@ -35,11 +36,22 @@ def index_file(path):
     return {'sha256': sha256.hexdigest(), 'size': size, 'lines': lines}
 
 
-def work_on(job):
+def index_file_with_permit(readers, path):
+    # With the overrides of the library this is `with readers.acquire(-1):`; the worker also runs without them.
+    permit = readers.acquire(-1, None) if readers is not None else None
+    try:
+        began = time.monotonic_ns() // 1000
+        return {**index_file(path), 'began': began, 'ended': time.monotonic_ns() // 1000}
+    finally:
+        if permit is not None:
+            permit.release()
+
+
+def work_on(job, readers):
     # A path is bytes; the URI has them, whatever they are.
     path = urllib.parse.unquote_to_bytes(job['uri'].removeprefix('file://'))
     try:
-        return {'job': job['job'], **index_file(path)}
+        return {'job': job['job'], **index_file_with_permit(readers, path)}
     except OSError as error:
         return {'job': job['job'], 'error': error.strerror or str(error)}
 
@@ -52,13 +64,21 @@ def next_batch(client, results):
     return json.loads(reply.get_payload().get_data())
 
 
+def open_readers(address, name):
+    # It is in the scope that is the folder of the socket.
+    scope = Ipc.Scope.new_for_directory(os.path.dirname(address))
+    return Ipc.SemaphoreManager.new(scope).open_semaphore(name)
+
+
 def main(address, label):
     client = Ipc.SocketClient.new(address)
     client.open(None)
-    client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, None)
+    welcome = client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, None)
+    name = welcome.get_header('readers')
+    readers = open_readers(address, name) if name is not None else None
     batch = next_batch(client, [])
     while batch:
-        batch = next_batch(client, [work_on(job) for job in batch])
+        batch = next_batch(client, [work_on(job, readers) for job in batch])
     client.close()
 
 

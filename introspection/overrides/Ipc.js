@@ -31,6 +31,7 @@ const DROPPED_MS = 500;
 
 let Ipc;
 let nHandled = 0;
+let nCalls = 0;
 let bytesHandled = 0;
 let nFds = 0;
 let collectSource = 0;
@@ -43,6 +44,11 @@ function countFds(n) {
     }
 }
 
+function collect() {
+    nHandled = nCalls = bytesHandled = 0;
+    System.gc();
+}
+
 function collectInTime(request) {
     nHandled++;
     if (nHandled % FDS_SAMPLE === 0)
@@ -50,10 +56,15 @@ function collectInTime(request) {
     // (get_size() would leak: GJS 1.74 never gives back the instance that a method of GLib.Bytes is called on)
     if (nHandled % SAMPLE === 0)
         bytesHandled += SAMPLE * request.get_payload().toArray().length;
-    if (bytesHandled >= COLLECT_BYTES || (MUST_COLLECT && nHandled >= COLLECT_EVERY)) {
-        nHandled = bytesHandled = 0;
-        System.gc();
-    }
+    if (bytesHandled >= COLLECT_BYTES || (MUST_COLLECT && nHandled >= COLLECT_EVERY))
+        collect();
+}
+
+// The callback of a promise is one that must not be refused, either.
+function collectAfterCalls() {
+    nCalls++;
+    if (MUST_COLLECT && nCalls >= COLLECT_EVERY)
+        collect();
 }
 
 function collectSoon() {
@@ -203,6 +214,7 @@ function wrapHandlers(proto) {
 function fillIn(proto, name, nRequired, defaults) {
     const method = proto[name];
     proto[name] = function (...args) {
+        collectAfterCalls();
         const callback = typeof args[args.length - 1] === 'function' ? [args.pop()] : [];
         while (args.length < nRequired + defaults.length)
             args.push(defaults[args.length - nRequired]);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The indexer: what it writes is what sha256sum would, whoever dies on the way."""
 
+import json
 import os
 import pathlib
 import re
@@ -182,10 +183,10 @@ def find_children(pid):
     return [int(child) for child in pathlib.Path('/proc/%d/task/%d/children' % (pid, pid)).read_text().split()]
 
 
-def hold(directory, tree, workers):
+def hold(directory, tree, workers, *options):
     """The indexer with a worker that holds on to its batch, and that worker's process and number of files."""
     os.environ['FAKE_WORKER_MARK'] = str(directory / 'mark')
-    indexer = Program(INDEXER, str(tree), '--output', str(directory / 'index'), '--workers', workers)
+    indexer = Program(INDEXER, str(tree), '--output', str(directory / 'index'), '--workers', workers, *options)
     held = wait_for(directory / 'mark')
     holder = next(child for child in find_children(indexer.pid)
                   if b'hold' in pathlib.Path('/proc/%d/cmdline' % child).read_bytes())
@@ -229,6 +230,81 @@ def garbled_results_do_not_count(directory):
     numbers, workers, _ = index(directory, tree, late(directory) + ',' + fake(directory, 'garble'))
     equal(workers['garble'][0], 0)
     equal(numbers['requeued'] > 0, True, numbers)
+
+
+@case
+def impossible_times_do_not_count(directory):
+    tree = make_tree(directory)
+    for behaviour in 'future', 'reverse':
+        (directory / 'mark').unlink(missing_ok=True)
+        late_one = late(directory)
+        numbers, workers, _ = index(directory, tree, late_one + ',' + fake(directory, behaviour), '--readers', '1')
+        equal((workers[behaviour][0], numbers['readers']), (0, 1))
+        equal(numbers['requeued'] > 0, True, numbers)
+
+
+def check_permits(text, n_readers, limit, n_acquired, n_recovered):
+    equal(n_readers <= limit, True, text)
+    permits = re.search(r'^permits +(\d+) acquired, (\d+) recovered from the dead, (\d+) of (\d+) back$', text, re.M)
+    equal([int(number) for number in permits.groups()], [n_acquired, n_recovered, limit, limit], text)
+
+
+@case
+def readers_are_bounded(directory):
+    tree = make_tree(directory, extra=300)
+    for limit in 1, 2, 5:
+        numbers, _, text = index(directory, tree, 'c,c,c', '--batch', '5', '--readers', str(limit))
+        equal(numbers['readers'] >= 1, True, text)
+        check_permits(text, numbers['readers'], limit, 300 + len(NAMES), 0)
+    numbers, _, text = index(directory, tree, 'c,c,c')
+    equal((numbers['readers'] >= 1, 'permits' in numbers), (True, False), text)
+
+
+@case
+def readers_are_bounded_in_all_languages(directory):
+    need_introspection()
+    tree = make_tree(directory, extra=300)
+    for limit in 1, 2:
+        numbers, _, text = index(directory, tree, 'c,python,gjs', '--batch', '5', '--readers', str(limit))
+        check_permits(text, numbers['readers'], limit, 300 + len(NAMES), 0)
+
+
+@case
+def a_reader_without_a_permit_is_found_out(directory):
+    tree = make_tree(directory)
+    os.environ['FAKE_WORKER_MARK'] = str(directory / 'mark')
+    greedy = fake(directory, 'greedy')
+    result = run(INDEXER, str(tree), '-o', str(directory / 'index'), '-w', greedy, '-b', '7', '--readers', '3')
+    numbers = report_of(result.stdout)[0]
+    equal((result.returncode, numbers['files'] > 3, numbers['readers'] > 3), (1, True, True), result)
+    equal(result.stderr.decode(), 'indexer: %d files were read at the same time, 3 may be\n' % numbers['readers'])
+    result = run(INDEXER, str(tree), '-o', str(directory / 'index'), '-w', greedy, '-b', '7')
+    equal((result.returncode, report_of(result.stdout)[0]['readers']), (0, numbers['readers']), result)
+
+
+@case
+def a_killed_reader_gives_its_permit_back(directory):
+    """The only permit is held by a worker that is killed, while another one waits for it."""
+    tree = make_tree(directory, extra=50)
+    holder_program = directory / 'hold'
+    holder_program.write_text('#!/bin/sh\nIPC_GLIB_DIR=$(dirname "$1") exec "%s" semaphore run readers -- "%s" "$@"\n'
+                              % (os.environ['GIPC'], HERE / 'fake_worker.py'))
+    holder_program.chmod(0o755)
+    indexer, holder, held = hold(directory, tree, '%s,%s' % (late(directory), holder_program), '--readers', '1')
+    with indexer:
+        scope, = (directory / 'temporary').iterdir()
+        deadline = time.monotonic() + DEADLINE
+        while json.loads(run(os.environ['GIPC'], 'semaphore', 'info', '--json', 'readers',
+                             env=dict(os.environ, IPC_GLIB_DIR=str(scope))).stdout)['waiters'] != 1:
+            if time.monotonic() > deadline:
+                raise AssertionError('nobody waits')
+        os.kill(holder, signal.SIGKILL)
+        equal(indexer.end(), 0)
+        numbers, workers, text = report_of('\n'.join(indexer.rest(indexer.stdout)).encode())
+        equal((numbers['requeued'], workers['hold'], workers['late']),
+              (held, (0, 'killed by signal 9'), (50 + len(NAMES), 'finished')), text)
+        check_permits(text, numbers['readers'], 1, 50 + len(NAMES) + 1, 1)
+    equal((directory / 'index').read_bytes() == sha256sum(tree), True, 'the index is what sha256sum prints')
 
 
 @case
@@ -362,7 +438,8 @@ def usage(directory):
     output = str(directory / 'index')
     for arguments in [(), (tree,), ('-o', output), (tree, tree, '-o', output), (tree, '-o', output, '-w', ''),
                       (tree, '-o', output, '-w', 'c,cobol'), (tree, '-o', output, '-b', '0'),
-                      (tree, '-o', output, '-b', '1001'), (tree, '-o', output, '--kill-one', '-w', 'c')]:
+                      (tree, '-o', output, '-b', '1001'), (tree, '-o', output, '--readers', '0'),
+                      (tree, '-o', output, '-r', '4097'), (tree, '-o', output, '-r', 'x'), (tree, '-o', output, '--kill-one', '-w', 'c')]:
         result = run(INDEXER, *arguments)
         equal((result.returncode, result.stderr.count(b'\n')), (2, 1), result)
     for arguments in [('/no/such/directory', '-o', output), (tree + '/plain', '-o', output),
@@ -393,12 +470,17 @@ def demonstration(directory):
     equal(result.returncode, 0, result)
     equal(b'VERDICT: good. sha256sum agrees on all %d files.' % (500 + len(NAMES)) in result.stdout, True, result)
     equal(b'\nkilled ' in result.stdout, True, result)
+    readers = re.search(rb'^readers +([12]) at the same time at most, the limit is 2$', result.stdout, re.M)
+    permits = re.search(rb'^permits +(\d+) acquired, ([01]) recovered from the dead, 2 of 2 back$', result.stdout, re.M)
+    equal((bool(readers), int(permits[1]) >= 500 + len(NAMES)), (True, True), result)
 
 
 if __name__ == '__main__':
     sys.exit(run_cases(one_c_worker, several_c_workers, python_worker, gjs_worker, all_languages,
                        a_worker_without_the_library, kill_one, kill_9_while_others_wait, a_worker_that_leaves,
-                       lies_are_ignored, garbled_results_do_not_count, all_workers_die, a_worker_that_cannot_start,
+                       lies_are_ignored, garbled_results_do_not_count, impossible_times_do_not_count, readers_are_bounded,
+                       readers_are_bounded_in_all_languages, a_reader_without_a_permit_is_found_out,
+                       a_killed_reader_gives_its_permit_back, all_workers_die, a_worker_that_cannot_start,
                        interrupted, the_coordinator_is_killed, how_the_directory_is_named,
                        the_index_is_not_in_the_index, empty_directory, unreadable, a_file_that_vanishes, usage,
                        progress_on_a_terminal, demonstration))

@@ -86,6 +86,7 @@ export async function startPeer(...args) {
     const process = Gio.Subprocess.new(['gjs', '-m', PEER, ...args], flags);
     const output = new Gio.DataInputStream({base_stream: process.get_stdout_pipe()});
     const peer = {
+        pid: process.get_identifier(),
         readLine: async () => (await output.read_line_async(GLib.PRIORITY_DEFAULT, null))[0],
         kill: async () => {
             process.force_exit();

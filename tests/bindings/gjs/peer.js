@@ -2,7 +2,8 @@
 // The other process of a test:
 //   peer.js serve ADDRESS       a server with a few handlers
 //   peer.js call ADDRESS N      N requests `echo`, then the line "done N"
-// It says "ready" when it serves or is connected, and goes when its standard input is closed.
+//   peer.js hold NAME           a permit of that semaphore, which is opened
+// It says "ready" when it serves, is connected or has its permit, and goes when its standard input is closed.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -51,10 +52,18 @@ async function call(address, n) {
     client.close();
 }
 
+async function hold(name) {
+    const semaphore = new Ipc.SemaphoreManager().open_semaphore(name);
+    await semaphore.withPermit(async () => {
+        print('ready');
+        await stdinClosed();
+    });
+}
+
 const loop = new GLib.MainLoop(null, false);
 const [what, ...args] = System.programArgs;
 let status = 0;
-({serve, call})[what](...args).catch(error => {
+({serve, call, hold})[what](...args).catch(error => {
     logError(error);
     status = 1;
 }).finally(() => loop.quit());

@@ -59,6 +59,19 @@ test('async handlers', async () => {
     await noGrowth(() => manyRequests(client, 'echo', N / 5));
 });
 
+test('permits', async () => {
+    const semaphore = new Ipc.SemaphoreManager().create_semaphore('leaks', 2);
+    const many = async n => {
+        for (let i = 0; i < n; i++)
+            semaphore.acquire().release();
+        for (let i = 0; i < n / 5; i++)
+            await semaphore.withPermit(() => null);
+    };
+    await many(WARM_UP);
+    await noGrowth(() => many(N));
+    equal(semaphore.available_permits, 2);
+});
+
 async function manyEvents(client, n, size) {
     for (let i = 0; i < n / 1000; i++) {
         const message = make('event', new Uint8Array(size));

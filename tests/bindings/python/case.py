@@ -104,6 +104,10 @@ class Peer:
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.read_line() == 'ready', 'the peer did not start'
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def read_line(self):
         return self._process.stdout.readline().rstrip('\n')
 

@@ -3,7 +3,8 @@
 The other process of a test:
     peer.py serve ADDRESS       a server with a few handlers
     peer.py call ADDRESS N      N requests `echo`, then the line "done N"
-It says "ready" when it serves or is connected, and goes when its standard input is closed.
+    peer.py hold NAME           a permit of that semaphore, which is opened
+It says "ready" when it serves, is connected or has its permit, and goes when its standard input is closed.
 """
 
 import asyncio
@@ -50,4 +51,10 @@ async def call(address, n):
         await stdin_closed()
 
 
-Ipc.run({'serve': serve, 'call': call}[sys.argv[1]](*sys.argv[2:]))
+async def hold(name):
+    async with Ipc.SemaphoreManager().open_semaphore(name).acquire_async():
+        print('ready', flush=True)
+        await stdin_closed()
+
+
+Ipc.run({'serve': serve, 'call': call, 'hold': hold}[sys.argv[1]](*sys.argv[2:]))

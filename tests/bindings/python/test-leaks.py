@@ -45,6 +45,23 @@ class TestLeaks(Case):
             return (resident() - before) / (N // 5)
         cls.lost_per_call = Ipc.run(measure())
 
+    @awaited
+    async def test_permits(self):
+        semaphore = Ipc.SemaphoreManager().create_semaphore('leaks', 2)
+
+        async def many(n):
+            for _ in range(n):
+                with semaphore.acquire():
+                    semaphore.try_acquire()
+            for _ in range(n // 5):
+                async with semaphore.acquire_async():
+                    pass
+        await many(WARM_UP)
+        before = resident()
+        await many(N)
+        self.assert_no_growth(before, N // 5)
+        self.assertEqual(semaphore.available_permits, 2)
+
     async def many_requests(self, client, make, n):
         for _ in range(n // WINDOW):
             await asyncio.gather(*[client.request_async(make()) for _ in range(WINDOW)])
