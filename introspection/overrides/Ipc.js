@@ -147,6 +147,19 @@ const messageProperties = {
     json: m => m.get_format() === Ipc.PayloadFormat.JSON ? JSON.parse(new TextDecoder().decode(m.payload)) : null,
 };
 
+// ---- semaphores ----
+
+const permitProperties = {
+    semaphore: permit => permit.get_semaphore(),
+    is_held: permit => permit.get_is_held(),
+    acquired_at: permit => permit.get_acquired_at(),
+};
+
+const holderProperties = {
+    label: holder => holder.get_label(),
+    since: holder => holder.get_since(),
+};
+
 // ---- handlers ----
 
 function toReply(request, result) {
@@ -249,19 +262,26 @@ function makeIterable(proto, name) {
     });
 }
 
-function _init() {
-    Ipc = this;
-    const {Client, Connection, Manager, Message, Server} = Ipc;
-
-    Message.make = makeMessage;
-    for (const [name, get] of Object.entries(messageProperties)) {
-        Object.defineProperty(Message.prototype, name, {
+// Boxed types have methods only.
+function addProperties(proto, properties) {
+    for (const [name, get] of Object.entries(properties)) {
+        Object.defineProperty(proto, name, {
             configurable: true,
             get() {
                 return get(this);
             },
         });
     }
+}
+
+function _init() {
+    Ipc = this;
+    const {Client, Connection, Manager, Message, Permit, Semaphore, SemaphoreHolder, SemaphoreManager, Server} = Ipc;
+
+    Message.make = makeMessage;
+    addProperties(Message.prototype, messageProperties);
+    addProperties(Permit.prototype, permitProperties);
+    addProperties(SemaphoreHolder.prototype, holderProperties);
 
     wrapHandlers(Server.prototype);
     wrapHandlers(Client.prototype);
@@ -274,6 +294,9 @@ function _init() {
         promisify(proto, 'request', 1, [Ipc.TIMEOUT_DEFAULT, null]);
         fillIn(proto, 'request', 1, [Ipc.TIMEOUT_DEFAULT, null]);
     }
+
+    fillIn(Semaphore.prototype, 'acquire', 0, [Ipc.TIMEOUT_DEFAULT, null]);
+    fillIn(SemaphoreManager.prototype, 'create_semaphore', 1, [0]);
 
     makeIterable(Server.prototype, 'connections');
     if (Manager)

@@ -6,7 +6,7 @@ What Python expects of a library, on top of the introspected Ipc:
 - handlers that return str, bytes, dict or Ipc.Message, or are coroutines, and
   whose exceptions reach the peer as an error reply;
 - `await` for every *_async method, and an event loop to do it in: Ipc.run ();
-- `with server:` and `with client:`; object.name for every GObject property.
+- `with server:`, `with client:`, `with semaphore.acquire ():`; object.name for every GObject property.
 
 Everything stays usable without it, by the names of the C API.
 """
@@ -280,9 +280,18 @@ _DEFAULTS = {'timeout': Ipc.TIMEOUT_DEFAULT, 'cancellable': None}
 
 
 class _Call(asyncio.Future):
-    """The result of an asynchronous call; cancelling it cancels the call."""
+    """
+    The result of an asynchronous call; cancelling it cancels the call. `async with` waits for the result and is then
+    `with` the result.
+    """
 
     cancellable = None
+
+    async def __aenter__(self):
+        return (await self).__enter__()
+
+    async def __aexit__(self, *exception):
+        return self.result().__exit__(*exception)
 
     def cancel(self, msg=None):
         if not super().cancel(msg):
@@ -431,6 +440,59 @@ class SocketServer(_Addressed, Ipc.SocketServer):
 @override
 class SocketClient(_Addressed, Ipc.SocketClient):
     pass
+
+
+# ---- semaphores ----------------------------------------------------------------------------------------------------
+
+@_export
+@override
+class Permit(Ipc.Permit):
+    """
+    A permit of a semaphore, released at the end of a with block, by release (), or with its last reference: that is at
+    once where nothing else has it, and only later where an exception, a cycle or a variable still does.
+    """
+
+    semaphore = property(Ipc.Permit.get_semaphore)
+    is_held = property(Ipc.Permit.get_is_held)
+    acquired_at = property(Ipc.Permit.get_acquired_at, doc='microseconds since 1970, UTC')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.release()
+
+    def __repr__(self):
+        return '<Ipc.Permit of %r, %s>' % (self.semaphore.name, 'held' if self.is_held else 'released')
+
+
+@_export
+@override
+class Semaphore(Ipc.Semaphore):
+    def acquire(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        """Waits for an Ipc.Permit: `with semaphore.acquire (5000):`"""
+        return super().acquire(operator.index(timeout), cancellable)
+
+
+@_export
+@override
+class SemaphoreHolder(Ipc.SemaphoreHolder):
+    label = property(Ipc.SemaphoreHolder.get_label)
+    since = property(Ipc.SemaphoreHolder.get_since, doc='microseconds since 1970, UTC')
+
+    def __repr__(self):
+        return '<Ipc.SemaphoreHolder %r>' % self.label
+
+
+@_export
+@override
+class SemaphoreManager(Ipc.SemaphoreManager):
+    def __init__(self, scope=None, **properties):
+        super().__init__(scope=scope, **properties)
+
+    def create_semaphore(self, name, permits=0):
+        """Makes a semaphore; the number of its permits is default_permits if none is given."""
+        return super().create_semaphore(name, permits)
 
 
 # ---- what is the same for every class ------------------------------------------------------------------------------
