@@ -2,6 +2,8 @@
 #include "semaphore-test.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define PATIENCE 20000
 
@@ -124,6 +126,53 @@ release_last (Peer *self)
 }
 
 static void
+assert_forked (const GError *error)
+{
+  if (!g_error_matches (error, IPC_ERROR, IPC_ERROR_FORKED))
+    g_error ("%s", error != NULL ? error->message : "no error in a forked child");
+}
+
+/* A child that asks everything of what its parent has, drops what its parent holds, and lives on. */
+static void
+play_child (Peer *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (ipc_semaphore_try_acquire (self->semaphore, &error));
+  assert_forked (error);
+  g_clear_error (&error);
+  g_assert_null (ipc_semaphore_acquire (self->semaphore, -1, NULL, &error));
+  assert_forked (error);
+  g_clear_error (&error);
+  g_assert_null (ipc_semaphore_list_holders (self->semaphore, &error));
+  assert_forked (error);
+  g_clear_error (&error);
+  for (guint i = 0; i < self->permits->len; i++)
+    {
+      g_assert_false (ipc_permit_get_is_held (self->permits->pdata[i]));
+      g_assert_false (ipc_permit_release (self->permits->pdata[i], &error));
+      assert_forked (error);
+      g_clear_error (&error);
+    }
+  g_ptr_array_set_size (self->permits, 0);
+  g_object_unref (self->semaphore);
+  ipc_test_tell ("forked");
+  alarm (25);
+  for (;;)
+    pause ();
+}
+
+static void
+fork_and_check (Peer *self)
+{
+  pid_t pid = fork ();
+
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    play_child (self);
+}
+
+static void
 obey (Peer *self, const char *line)
 {
   if (g_str_has_prefix (line, "acquire "))
@@ -142,6 +191,8 @@ obey (Peer *self, const char *line)
     }
   else if (g_str_equal (line, "release"))
     release_last (self);
+  else if (g_str_equal (line, "fork"))
+    fork_and_check (self);
   else if (g_str_equal (line, "count"))
     ipc_test_tell ("%u %u", ipc_semaphore_get_available_permits (self->semaphore), ipc_semaphore_get_waiters (self->semaphore));
   else

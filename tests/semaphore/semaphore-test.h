@@ -30,6 +30,7 @@ void                 semaphore_test_release        (IpcPermit *permit);
  *   try               "got" or "none"
  *   release           the permit that it got last: "released"
  *   count             "AVAILABLE WAITERS"
+ *   fork              a child that has checked that it is nobody: "forked"; it stays
  *   quit              ends in order
  */
 IpcTestPeer         *semaphore_test_spawn          (const char *directory, const char *name);
