@@ -331,7 +331,11 @@ void
 ipc_permits_free (IpcSemaphoreState *state)
 {
   for (guint i = 0; i < state->file.n_permits; i++)
-    g_free (state->permits[i]);
+    {
+      /* Also sees all that its last owner did. */
+      g_assert (state->permits[i] == NULL || state->generation != ipc_fork_generation () || atomic_load (&state->permits[i]->word) == 0);
+      g_free (state->permits[i]);
+    }
   g_free (state->permits);
   g_ptr_array_unref (state->loose);
 }

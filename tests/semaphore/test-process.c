@@ -4,8 +4,11 @@
  */
 #include "semaphore-test.h"
 
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/ipc-slots.h"
@@ -428,6 +431,73 @@ test_namespace (IpcTest *test)
   g_assert_cmpuint (ipc_semaphore_get_recovered_count (fixture.semaphore), ==, 2);
 }
 
+/* ── Without system calls ── */
+
+#define N_QUIET 1000
+
+/* From here on the kernel ends this thread at anything but read() and write(). */
+static gpointer
+quiet_thread (gpointer data)
+{
+  IpcSemaphore *semaphore = data;
+
+  /* What is made once is made. */
+  ipc_permit_unref (semaphore_test_acquire (semaphore));
+  if (prctl (PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+    {
+      ipc_test_tell ("unsupported");
+      return NULL;
+    }
+  for (guint i = 0; i < N_QUIET; i++)
+    {
+      IpcPermit *permit = ipc_semaphore_acquire (semaphore, -1, NULL, NULL);
+
+      ipc_permit_release (permit, NULL);
+      ipc_permit_unref (permit);
+      permit = ipc_semaphore_try_acquire (semaphore, NULL);
+      ipc_permit_unref (permit);
+    }
+  if (write (STDOUT_FILENO, "quiet\n", 6) == 6)
+    syscall (SYS_exit, 0);
+  return NULL;
+}
+
+static int
+play_quiet (char **arguments)
+{
+  g_autoptr(IpcSemaphoreManager) manager = semaphore_test_manager_new (arguments[0]);
+  IpcSemaphore *semaphore = semaphore_test_open (manager, arguments[1]);
+  g_autofree char *end = NULL;
+
+  g_thread_unref (g_thread_new ("quiet", quiet_thread, semaphore));
+  end = ipc_test_hear ();
+  _exit (0);
+}
+
+static void
+test_no_system_call (IpcTest *test)
+{
+#if defined (__SANITIZE_THREAD__)
+  g_test_skip ("the sanitizer makes some of its own");
+#else
+  g_auto(Fixture) fixture = { 0 };
+  const char *const arguments[] = { test->directory, "x", NULL };
+  g_autoptr(IpcTestPeer) peer = NULL;
+  g_autofree char *line = NULL;
+
+  fixture_init (&fixture, test, 4);
+  peer = ipc_test_peer_spawn ("quiet", arguments);
+  line = ipc_test_peer_read_line (peer);
+  if (g_strcmp0 (line, "unsupported") == 0)
+    g_test_skip ("needs seccomp");
+  else
+    {
+      g_assert_cmpstr (line, ==, "quiet");
+      g_assert_cmpuint (ipc_semaphore_get_acquired_count (fixture.semaphore), ==, 2 * N_QUIET + 1);
+    }
+#endif
+}
+
 /* ── A crowd that is killed at random ── */
 
 static int
@@ -481,7 +551,7 @@ test_random_kills (IpcTest *test)
 int
 main (int argc, char *argv[])
 {
-  const IpcTestRole roles[] = { SEMAPHORE_TEST_ROLE, { "worker", play_worker }, { NULL } };
+  const IpcTestRole roles[] = { SEMAPHORE_TEST_ROLE, { "worker", play_worker }, { "quiet", play_quiet }, { NULL } };
 
   ipc_test_init (&argc, &argv, roles);
   ipc_test_add ("/semaphore/process/two", test_two);
@@ -493,6 +563,7 @@ main (int argc, char *argv[])
   ipc_test_add ("/semaphore/process/killed/waiter", test_killed_waiter);
   ipc_test_add ("/semaphore/process/killed/at-random", test_random_kills);
   ipc_test_add ("/semaphore/process/deleted", test_deleted_with_waiters);
+  ipc_test_add ("/semaphore/process/no-system-call", test_no_system_call);
   ipc_test_add ("/semaphore/process/stopped", test_stopped);
   ipc_test_add ("/semaphore/process/fork", test_fork);
   ipc_test_add ("/semaphore/process/namespace", test_namespace);
