@@ -6,7 +6,7 @@
  * reference goes is answered with an error.
  */
 #include "core/ipc-fork.h"
-#include "messaging/ipc-connection-private.h"
+#include "messaging/ipc-plain-private.h"
 
 #define MAX_HELD 1024u
 #define HELD_COST 400u          /* of a message and its token, about */
@@ -62,6 +62,9 @@ ipc_request_cancelled_by_peer (IpcConnection *self, guint64 serial)
 static gboolean
 take_answer (IpcConnection *self, IpcRequestToken *token, GError **error)
 {
+  /* One that nobody kept is known to this thread only. */
+  if (token->ref_count == 0 && !token->answered)
+    return token->answered = TRUE;
   if (g_atomic_int_compare_and_exchange (&token->answered, FALSE, TRUE))
     return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_ALREADY, "%s: request %" G_GUINT64_FORMAT " has been answered already", self->peer_name, token->serial);
@@ -133,8 +136,10 @@ ipc_request_check_overflow (IpcConnection *self)
   gsize limit = (gsize) self->limits.max_queued_bytes + self->limits.max_message_size;
   gsize queued;
 
+  if (self->is_server_side)
+    return;
   g_mutex_lock (&self->lock);
-  queued = self->is_server_side ? 0 : ipc_outbox_get_load (&self->outbox);
+  queued = ipc_outbox_get_load (&self->outbox);
   g_mutex_unlock (&self->lock);
   if (queued > limit)
     ipc_connection_shut (self, g_error_new (IPC_ERROR, IPC_ERROR_FULL, "%s: %" G_GSIZE_FORMAT " bytes of replies exceed the limit of %" G_GSIZE_FORMAT,
@@ -142,17 +147,28 @@ ipc_request_check_overflow (IpcConnection *self)
 }
 
 static gboolean
-write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
+put_reply_locked (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
 {
   IpcEnvelope envelope = { IPC_FRAME_REPLY, 0, token->serial, token->id };
+
+  if (!token->is_json && ipc_connection_takes_plain_reply_locked (self, message))
+    {
+      ipc_connection_put_plain_locked (self, message, IPC_FRAME_REPLY, 0, token->serial);
+      return TRUE;
+    }
+  if (!ipc_connection_check_open_locked (self, error) || !ipc_connection_check_size_locked (self, message, error))
+    return FALSE;
+  return token->is_json ? ipc_json_write_message_locked (self, message, &envelope, error)
+                        : ipc_binary_write_message_locked (self, message, &envelope, error);
+}
+
+static gboolean
+write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, GError **error)
+{
   gboolean written;
 
   g_mutex_lock (&self->lock);
-  written = ipc_connection_check_open_locked (self, error) && ipc_connection_check_size_locked (self, message, error);
-  if (written && token->is_json)
-    written = ipc_json_write_message_locked (self, message, &envelope, error);
-  else if (written)
-    written = ipc_binary_write_message_locked (self, message, &envelope, error);
+  written = put_reply_locked (self, token, message, error);
   if (written)
     {
       IPC_ADD_ONCE (self->messages_sent, 1);
@@ -198,7 +214,7 @@ ipc_connection_reply (IpcConnection *self, IpcMessage *request, IpcMessage *mess
 {
   IpcRequestToken *token;
 
-  g_return_val_if_fail (IPC_IS_CONNECTION (self), FALSE);
+  g_return_val_if_fail (ipc_connection_is_one (self), FALSE);
   g_return_val_if_fail (request != NULL && message != NULL, FALSE);
 
   token = get_token (self, request, error);

@@ -198,6 +198,7 @@ struct _IpcConnection
 
   /* requests made here */
   IpcSerialTable calls;         /* (mutex lock) (element-type IpcCall) */
+  IpcCall *spare_call;          /* (nullable) (owned) (mutex lock) memory for the next, of the last that ended */
   guint64 last_serial;          /* (mutex lock) */
   guint n_cancelled;            /* (mutex lock) calls whose cancellable fired */
   guint n_given_up;             /* (mutex lock) calls that nobody waits for, kept to know their answer */
@@ -473,6 +474,14 @@ gboolean ipc_binary_unshare_front_locked (IpcConnection *self);
 void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
 void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
 
+/* The budget of the server, if there is one, knows what it holds, and leaves it room. */
+static inline gboolean
+ipc_connection_is_charged_locked (IpcConnection *self)
+{
+  return !self->is_counted || (self->outbox.allocated + self->inbox_size + self->held_bytes + self->deferred_bytes == self->charged &&
+                               ipc_budget_is_low (&self->ledger->budget));
+}
+
 /* Something was queued. Most often a flush is due already, and there is nothing else to see to. */
 static inline void
 ipc_connection_schedule_flush_locked (IpcConnection *self)
@@ -481,7 +490,7 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
   gboolean is_due = self->write_blocked ? self->statistics_due != 0 || self->unobserved
                                         : IPC_READ_ONCE (self->watch.in_flush) && self->outbox.queued < IPC_EAGER_FLUSH;
 
-  if (!is_due || (load >= IPC_PRESSING && (self->is_counted || load >= self->limits.max_queued_bytes)))
+  if (!is_due || (load >= IPC_PRESSING && (load >= self->limits.max_queued_bytes || !ipc_connection_is_charged_locked (self))))
     ipc_connection_see_to_flush_locked (self);
 }
 

@@ -18,19 +18,29 @@ ipc_connection_is_tight (IpcConnection *self)
   return self->ledger != NULL && g_atomic_int_get (&self->ledger->budget.is_tight);
 }
 
+/* The same for a reply, for which there is always room. */
 static inline gboolean
-ipc_connection_takes_plain_locked (IpcConnection *self, IpcMessage *message)
+ipc_connection_takes_plain_reply_locked (IpcConnection *self, IpcMessage *message)
 {
   gsize length = ipc_binary_get_length (message);
-  gsize after = ipc_outbox_get_load (&self->outbox) + IPC_FRAME_HEADER_SIZE + length;
 
   return self->state == IPC_CONNECTION_OPEN && self->wire_format == IPC_WIRE_FORMAT_BINARY && message->fd_list == NULL &&
          message->payload_size <= IPC_OUTBOX_INLINE_MAX && length <= self->peer_max_message_size &&
-         length <= self->limits.max_message_size && after <= self->limits.max_queued_bytes && !ipc_connection_is_tight (self);
+         length <= self->limits.max_message_size;
 }
 
+static inline gboolean
+ipc_connection_takes_plain_locked (IpcConnection *self, IpcMessage *message)
+{
+  gsize after = ipc_outbox_get_load (&self->outbox) + IPC_FRAME_HEADER_SIZE + ipc_binary_get_length (message);
+
+  return ipc_connection_takes_plain_reply_locked (self, message) && after <= self->limits.max_queued_bytes &&
+         !ipc_connection_is_tight (self);
+}
+
+/* Writes a frame into ROOM: IPC_FRAME_HEADER_SIZE + ipc_binary_get_length() bytes. */
 static inline void
-ipc_connection_put_plain_locked (IpcConnection *self, IpcMessage *message, IpcFrameKind kind, guint64 serial, guint64 reply_serial)
+ipc_binary_put_plain (guint8 *room, IpcMessage *message, IpcFrameKind kind, guint64 serial, guint64 reply_serial)
 {
   const IpcFrame frame = {
     .length = (guint32) ipc_binary_get_length (message),
@@ -41,9 +51,16 @@ ipc_connection_put_plain_locked (IpcConnection *self, IpcMessage *message, IpcFr
     .reply_serial = reply_serial,
     .timestamp = message->timestamp,
   };
-  guint8 *room = ipc_outbox_add (&self->outbox, IPC_FRAME_HEADER_SIZE + (gsize) frame.length);
 
   room = ipc_binary_put_head (room, &frame, message);
   if (message->payload_size > 0)
     memcpy (room, message->payload, message->payload_size);
+}
+
+static inline void
+ipc_connection_put_plain_locked (IpcConnection *self, IpcMessage *message, IpcFrameKind kind, guint64 serial, guint64 reply_serial)
+{
+  guint8 *room = ipc_outbox_add (&self->outbox, IPC_FRAME_HEADER_SIZE + ipc_binary_get_length (message));
+
+  ipc_binary_put_plain (room, message, kind, serial, reply_serial);
 }

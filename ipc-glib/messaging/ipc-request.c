@@ -8,7 +8,7 @@
  */
 #include "base/ipc-task-private.h"
 #include "core/ipc-fork.h"
-#include "messaging/ipc-connection-private.h"
+#include "messaging/ipc-plain-private.h"
 
 #define MAX_GIVEN_UP 1024u
 
@@ -45,6 +45,26 @@ call_free (IpcCall *call)
   g_free (call);
 }
 
+/* Whoever asks again when the answer comes needs no allocation. */
+static IpcCall *
+call_new_locked (IpcConnection *self, const IpcCall *template)
+{
+  IpcCall *call = g_steal_pointer (&self->spare_call);
+
+  if (call == NULL)
+    call = g_new (IpcCall, 1);
+  *call = *template;
+  return call;
+}
+
+/* What it owns is the caller's. */
+static void
+call_recycle_locked (IpcConnection *self, IpcCall *call)
+{
+  g_free (self->spare_call);
+  self->spare_call = call;
+}
+
 void
 ipc_request_clear (IpcConnection *self)
 {
@@ -54,6 +74,7 @@ ipc_request_clear (IpcConnection *self)
     call_free (g_ptr_array_index (calls, i));
   ipc_serial_table_clear (&self->calls);
   ipc_serial_table_clear (&self->held);
+  g_clear_pointer (&self->spare_call, g_free);
 }
 
 /* ---- making a request ---- */
@@ -77,16 +98,32 @@ check_may_request_locked (IpcConnection *self, GError **error)
 }
 
 static gboolean
-write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, GError **error)
+put_request_locked (IpcConnection *self, IpcMessage *message, GError **error)
 {
   IpcEnvelope envelope = { IPC_FRAME_REQUEST, self->last_serial + 1, 0, NULL };
 
-  if (!check_may_request_locked (self, error) || !ipc_connection_check_room_locked (self, message, error))
+  if (ipc_connection_takes_plain_locked (self, message))
+    {
+      ipc_connection_put_plain_locked (self, message, IPC_FRAME_REQUEST, envelope.serial, 0);
+      return TRUE;
+    }
+  if (!ipc_connection_check_room_locked (self, message, error))
     return FALSE;
-  call->offset = self->outbox.total_in;
-  if (self->wire_format == IPC_WIRE_FORMAT_BINARY ? !ipc_binary_write_message_locked (self, message, &envelope, error)
-                                                  : !ipc_json_write_message_locked (self, message, &envelope, error))
-    return FALSE;
+  return self->wire_format == IPC_WIRE_FORMAT_BINARY ? ipc_binary_write_message_locked (self, message, &envelope, error)
+                                                     : ipc_json_write_message_locked (self, message, &envelope, error);
+}
+
+/* NULL: nothing was written. */
+static IpcCall *
+write_request_locked (IpcConnection *self, IpcMessage *message, const IpcCall *template, GError **error)
+{
+  guint64 offset = self->outbox.total_in;
+  IpcCall *call;
+
+  if (!check_may_request_locked (self, error) || !put_request_locked (self, message, error))
+    return NULL;
+  call = call_new_locked (self, template);
+  call->offset = offset;
   call->serial = ++self->last_serial;
   IPC_ADD_ONCE (self->messages_sent, 1);
   ipc_serial_table_insert (&self->calls, &call->serial, call);
@@ -96,7 +133,7 @@ write_request_locked (IpcConnection *self, IpcMessage *message, IpcCall *call, G
       ipc_hub_attend_at (&self->watch, call->due);
     }
   ipc_connection_schedule_flush_locked (self);
-  return TRUE;
+  return call;
 }
 
 static void
@@ -126,19 +163,20 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
   g_mutex_unlock (&self->lock);
 }
 
-/* The call may be over and gone when this returns: *SERIAL is its serial. */
-static gboolean
-start_call (IpcConnection *self, IpcMessage *message, IpcCall *call, guint64 *serial, GError **error)
+/* Unless it is a synchronous one, the call may be over and gone when this returns: *SERIAL is its serial. NULL: there is
+ * none. */
+static IpcCall *
+start_call (IpcConnection *self, IpcMessage *message, const IpcCall *template, guint64 *serial, GError **error)
 {
-  gboolean written;
+  IpcCall *call;
 
   if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, TRUE, error))
-    return FALSE;
+    return NULL;
   g_mutex_lock (&self->lock);
-  written = write_request_locked (self, message, call, error);
-  *serial = call->serial;
+  call = write_request_locked (self, message, template, error);
+  *serial = self->last_serial;
   g_mutex_unlock (&self->lock);
-  return written;
+  return call;
 }
 
 /* The call may end at any moment once it is in the table, so what connects it to its cancellable is only set under the lock. */
@@ -167,13 +205,23 @@ watch_cancellable (IpcConnection *self, guint64 serial, GCancellable *cancellabl
 
 /* Takes REPLY (lent) and ERROR (owned). The call is in no table any more. */
 static void
-finish_call (IpcConnection *self, IpcCall *call, IpcMessage *reply, GError *error)
+call_back (IpcConnection *self, const IpcCall *call, IpcMessage *reply, GError *error)
 {
   if (call->cancellable != NULL)
     g_cancellable_disconnect (call->cancellable, call->cancel_id);
   if (call->callback != NULL)
     call->callback (self, reply, error, call->user_data);
-  g_clear_error (&error);
+  if (error != NULL)
+    g_error_free (error);
+  if (call->cancellable != NULL)
+    g_object_unref (call->cancellable);
+}
+
+static void
+finish_call (IpcConnection *self, IpcCall *call, IpcMessage *reply, GError *error)
+{
+  call_back (self, call, reply, error);
+  call->cancellable = NULL;
   call_free (call);
 }
 
@@ -208,6 +256,7 @@ gboolean
 ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GError *error)
 {
   IpcCall *call;
+  IpcCall ended;
 
   g_mutex_lock (&self->lock);
   call = ipc_serial_table_remove (&self->calls, serial);
@@ -224,14 +273,17 @@ ipc_request_resolve (IpcConnection *self, guint64 serial, IpcMessage *reply, GEr
     self->n_cancelled--;
   if (call != NULL && call->callback == NULL)
     self->n_given_up--;
-  g_mutex_unlock (&self->lock);
-  if (call == NULL)
+  if (call != NULL)
     {
-      g_clear_error (&error);
-      return FALSE;
+      ended = *call;
+      call_recycle_locked (self, call);
     }
-  finish_call (self, call, reply, error);
-  return TRUE;
+  g_mutex_unlock (&self->lock);
+  if (call != NULL)
+    call_back (self, &ended, reply, error);
+  else
+    g_clear_error (&error);
+  return call != NULL;
 }
 
 /* Takes the calls that MATCH out of the table and ends them in the order in which they were made. */
@@ -429,23 +481,22 @@ ipc_request_attend (IpcConnection *self, gint64 now)
 
 /* ---- the three ways to ask ---- */
 
-static IpcCall *
-call_new (IpcConnection *self, gint timeout, IpcReplyFunc callback, gpointer user_data, GError **error)
+static gboolean
+call_init (IpcCall *call, IpcConnection *self, gint timeout, IpcReplyFunc callback, gpointer user_data, GError **error)
 {
   gint default_timeout = IPC_READ_ONCE (self->limits.request_timeout);
-  IpcCall *call;
   gint64 due;
 
   if (!ipc_timeout_to_deadline (timeout, default_timeout, &due, error))
-    return NULL;
-  call = g_new (IpcCall, 1);    /* not g_new0(): calloc() does not use malloc's quickest path */
+    return FALSE;
   *call = (IpcCall){
     .due = due,
     .timeout = timeout == IPC_TIMEOUT_DEFAULT ? default_timeout : timeout,
     .callback = callback,
     .user_data = user_data,
+    .is_sync = callback == NULL,
   };
-  return call;
+  return TRUE;
 }
 
 /* FALSE: CALLBACK will not be called. */
@@ -453,19 +504,13 @@ static gboolean
 request_with_callback (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable,
                        IpcReplyFunc callback, gpointer user_data, GError **error)
 {
-  IpcCall *call;
+  IpcCall call;
   guint64 serial;
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+  if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
-  call = call_new (self, timeout, callback, user_data, error);
-  if (call == NULL)
+  if (!call_init (&call, self, timeout, callback, user_data, error) || start_call (self, message, &call, &serial, error) == NULL)
     return FALSE;
-  if (!start_call (self, message, call, &serial, error))
-    {
-      call_free (call);
-      return FALSE;
-    }
   if (cancellable != NULL)
     watch_cancellable (self, serial, cancellable);
   return TRUE;
@@ -524,7 +569,7 @@ ipc_connection_request_with_callback (IpcConnection *self, IpcMessage *message, 
   GError *error = NULL;
   Failure *failure;
 
-  g_return_if_fail (IPC_IS_CONNECTION (self));
+  g_return_if_fail (ipc_connection_is_one (self));
   g_return_if_fail (message != NULL);
   g_return_if_fail (callback != NULL);
 
@@ -584,7 +629,7 @@ ipc_connection_request_async (IpcConnection *self, IpcMessage *message, gint tim
 {
   GTask *task;
 
-  g_return_if_fail (IPC_IS_CONNECTION (self));
+  g_return_if_fail (ipc_connection_is_one (self));
   g_return_if_fail (message != NULL);
 
   /* Not ipc_task_new(): a name costs an allocation, and there is one of these for each request. */
@@ -668,6 +713,7 @@ IpcMessage *
 ipc_connection_request (IpcConnection *self, IpcMessage *message, gint timeout, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GError) reason = NULL;
+  IpcCall template;
   IpcCall *call;
   IpcMessage *reply;
   guint64 serial;
@@ -683,15 +729,11 @@ ipc_connection_request (IpcConnection *self, IpcMessage *message, gint timeout, 
       g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "%s: a peer that speaks JSON can only be asked asynchronously", self->peer_name);
       return NULL;
     }
-  call = call_new (self, timeout, NULL, NULL, error);
+  if (!call_init (&template, self, timeout, NULL, NULL, error))
+    return NULL;
+  call = start_call (self, message, &template, &serial, error);
   if (call == NULL)
     return NULL;
-  call->is_sync = TRUE;
-  if (!start_call (self, message, call, &serial, error))
-    {
-      call_free (call);
-      return NULL;
-    }
   if (!ipc_connection_wait (self, call_is_done, call, call->due, "no answer", cancellable, &reason))
     abandon (self, call, &reason);
   reply = g_steal_pointer (&call->reply);
