@@ -61,6 +61,8 @@ void     ipc_hub_queue_flush  (IpcHubWatch *watch);
 void     ipc_hub_attend       (IpcHubWatch *watch);
 /* Have io() called again, without an event, when others have had their turn. */
 void     ipc_hub_go_on        (IpcHubWatch *watch);
+/* In its context: how many were ready when that was looked at last. */
+guint    ipc_hub_count_ready  (IpcHubWatch *watch);
 /* In its context: more are ready than are looked at in one go. */
 gboolean ipc_hub_is_crowded   (IpcHubWatch *watch);
 /* Have attend() called at DUE (monotonic, µs), if that is earlier than what was asked for before. */

@@ -65,6 +65,7 @@ struct _IpcHub
   unsigned generation;
   gint sleeping;                /* (atomic) */
   gint is_crowded;              /* (atomic) the last batch of events was full */
+  guint n_ready;                /* (atomic) how many were in it */
 
   GMutex lock;
   guint n_watches;              /* (mutex lock) */
@@ -320,6 +321,7 @@ collect_events_locked (IpcHub *hub, Batch *batch)
       add_events_locked (hub, batch, own, n, FALSE);
     }
   g_atomic_int_set (&hub->is_crowded, batch->n == MAX_EVENTS);
+  IPC_WRITE_ONCE (hub->n_ready, (guint) batch->n);
   batch->outer = hub->batch;
   hub->batch = batch;
 }
@@ -775,6 +777,14 @@ ipc_hub_go_on (IpcHubWatch *watch)
       wake (hub);
     }
   g_mutex_unlock (&hub->lock);
+}
+
+guint
+ipc_hub_count_ready (IpcHubWatch *watch)
+{
+  IpcHub *hub = g_atomic_pointer_get (&watch->hub);
+
+  return hub != NULL ? IPC_READ_ONCE (hub->n_ready) : 0;
 }
 
 gboolean

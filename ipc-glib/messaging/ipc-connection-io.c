@@ -16,6 +16,7 @@
 #define FRAMES_PER_TURN 32u
 #define FRAMES_IN_A_CROWD 4u    /* where many have something to say, so that nobody waits long for its first turn */
 #define TRICKLE 16384           /* a read that brings less does not announce another one */
+#define FEW 4u                  /* so many that have something to say fit into the cache with all of it */
 #define READS_PER_TURN 1u       /* a read brings up to 256 KiB */
 #define STATISTICS_INTERVAL_US 100000
 
@@ -317,6 +318,7 @@ read_once (IpcConnection *self)
   gssize got;
   int read_errno = 0;
 
+  self->inbox.is_modest = !self->quiet && ipc_hub_count_ready (&self->watch) > FEW;
   into = ipc_inbox_get_room (&self->inbox, &room);
   room = ipc_connection_limit_read (self, room);
   do

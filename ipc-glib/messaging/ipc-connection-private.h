@@ -334,6 +334,8 @@ void     ipc_connection_relieve         (IpcConnection *self);
 /* ipc-overflow.c */
 /* Sends an event as the policy has it, and tells the owner of what was dropped. Needs no lock; MESSAGE has been checked. */
 IpcSendOutcome ipc_connection_send_event (IpcConnection *self, IpcMessage *message, GError **error);
+/* The same for an event that all get; its frame is the last SIZE bytes of SHEET. */
+IpcSendOutcome ipc_connection_send_shared (IpcConnection *self, IpcMessage *message, IpcOutSheet *sheet, gsize size);
 void     ipc_connection_set_overflow_policy (IpcConnection *self, IpcOverflowPolicy policy);
 /* It was not sent, and whoever wanted to send it is not told by an error: counts it, and tells the owner. */
 void     ipc_connection_count_dropped   (IpcConnection *self, IpcMessage *message);

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#define IPC_INBOX_MODEST (16u * 1024u)  /* what a modest one has room for */
 #define IPC_INBOX_LARGE (128u * 1024u)  /* from this size on a frame is received in a buffer of its own */
 
 typedef struct _IpcBuffer IpcBuffer;
@@ -31,6 +32,7 @@ typedef struct
   gsize end;
   gsize wanted;                 /* how long the unfinished frame at the front is, 0 if unknown */
   gboolean was_large;           /* the frame before was a large one */
+  gboolean is_modest;           /* set by the owner: others are about to read as well, and all of it is to fit into the cache */
   gboolean is_snug;             /* the buffer is little larger than what came: more comes in small pieces, if at all */
 } IpcInbox;
 

@@ -4,17 +4,42 @@
 #include <string.h>
 
 #define SCRATCH_SIZE (2 * LARGE)        /* what a read can bring at most, measured to be the best size */
+#define MODEST_SPARES 16u
 #define SMALL 4096u                     /* up to this, what is left is copied out and the scratch given back */
 #define AHEAD 16384u                    /* how much is read beyond the end of a large frame */
 #define LARGE IPC_INBOX_LARGE
 
-static void
-scratch_free (gpointer buffer)
+/* Buffers that this thread has done with. Giving them back to the kernel and getting them again costs page faults, more
+ * than reading into them does. */
+typedef struct
 {
-  g_free (buffer);
+  IpcBuffer *scratch;           /* (nullable) (owned) */
+  IpcBuffer *modest[MODEST_SPARES]; /* (owned) */
+  guint n_modest;
+} Spares;
+
+static void
+spares_free (gpointer data)
+{
+  Spares *self = data;
+
+  while (self->n_modest > 0)
+    g_free (self->modest[--self->n_modest]);
+  g_free (self->scratch);
+  g_free (self);
 }
 
-static GPrivate spare = G_PRIVATE_INIT (scratch_free);
+static GPrivate spares = G_PRIVATE_INIT (spares_free);
+
+static Spares *
+get_spares (void)
+{
+  Spares *mine = g_private_get (&spares);
+
+  if (mine == NULL)
+    g_private_set (&spares, mine = g_new0 (Spares, 1));
+  return mine;
+}
 
 static IpcBuffer *
 buffer_new (gsize capacity)
@@ -27,13 +52,17 @@ buffer_new (gsize capacity)
 }
 
 static IpcBuffer *
-scratch_take (void)
+buffer_take (gsize capacity)
 {
-  IpcBuffer *buffer = g_private_get (&spare);
+  Spares *mine = get_spares ();
+  IpcBuffer *buffer = NULL;
 
+  if (capacity == SCRATCH_SIZE)
+    buffer = g_steal_pointer (&mine->scratch);
+  else if (capacity == IPC_INBOX_MODEST && mine->n_modest > 0)
+    buffer = mine->modest[--mine->n_modest];
   if (buffer == NULL)
-    return buffer_new (SCRATCH_SIZE);
-  g_private_set (&spare, NULL);
+    return buffer_new (capacity);
   buffer->ref_count = 1;
   return buffer;
 }
@@ -41,10 +70,15 @@ scratch_take (void)
 void
 ipc_buffer_release (IpcBuffer *buffer)
 {
+  Spares *mine;
+
   if (buffer == NULL || !g_atomic_int_dec_and_test (&buffer->ref_count))
     return;
-  if (buffer->capacity == SCRATCH_SIZE && g_private_get (&spare) == NULL)
-    g_private_set (&spare, buffer);
+  mine = get_spares ();
+  if (buffer->capacity == SCRATCH_SIZE && mine->scratch == NULL)
+    mine->scratch = buffer;
+  else if (buffer->capacity == IPC_INBOX_MODEST && mine->n_modest < MODEST_SPARES)
+    mine->modest[mine->n_modest++] = buffer;
   else
     g_free (buffer);
 }
@@ -81,6 +115,8 @@ get_capacity (IpcInbox *self)
   gsize have = self->end - self->start;
   gsize whole;
 
+  if (self->is_modest && MAX (self->wanted, have) <= IPC_INBOX_MODEST / 2)
+    return IPC_INBOX_MODEST;
   if (self->wanted <= LARGE)
     return MAX (SCRATCH_SIZE, have + 1);
   whole = self->wanted + AHEAD;
@@ -102,8 +138,8 @@ ipc_inbox_get_room (IpcInbox *self, gsize *room)
   self->is_snug = FALSE;
   if (self->buffer == NULL || held || self->buffer->capacity < capacity)
     {
-      if (capacity == SCRATCH_SIZE)
-        move_to (self, scratch_take ());
+      if (capacity == SCRATCH_SIZE || capacity == IPC_INBOX_MODEST)
+        move_to (self, buffer_take (capacity));
       else if (!held && self->start == 0 && self->buffer != NULL)
         {
           self->buffer = g_realloc (self->buffer, sizeof (IpcBuffer) + capacity);

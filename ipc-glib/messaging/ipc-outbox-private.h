@@ -9,6 +9,7 @@
 
 #include "messaging/ipc-budget-private.h"
 #include "messaging/ipc-descriptors-private.h"
+#include "messaging/ipc-out-log-private.h"
 #include "messaging/ipc-shared-payload-private.h"
 
 #define IPC_OUTBOX_INLINE_MAX 16384u /* payloads up to this are copied, larger ones referenced */
@@ -23,6 +24,7 @@ struct _IpcOutBlock
 {
   IpcOutBlock *next;
   GBytes *bytes;                /* (nullable) (owned) what is referenced instead of copied */
+  IpcOutSheet *sheet;           /* (nullable) (owned) the same, for what all get */
   IpcOutCargo *cargo;           /* (nullable) (owned) what goes with the first byte */
   const guint8 *data;
   gsize start;
@@ -67,6 +69,22 @@ ipc_outbox_add (IpcOutbox *self, gsize size)
 
 /* References BYTES instead of copying them. */
 void     ipc_outbox_add_bytes    (IpcOutbox *self, GBytes *bytes);
+/* A new block at the end for what begins AT some bytes from the beginning of SHEET. */
+IpcOutBlock *ipc_outbox_add_piece (IpcOutbox *self, IpcOutSheet *sheet, gsize at);
+
+/* The last SIZE bytes of SHEET. Most often they follow what is at the end already. */
+static inline void
+ipc_outbox_add_shared (IpcOutbox *self, IpcOutSheet *sheet, gsize size)
+{
+  IpcOutBlock *block = self->tail;
+
+  if (block == NULL || block->sheet != sheet || block->end != sheet->end - size)
+    block = ipc_outbox_add_piece (self, sheet, sheet->end - size);
+  block->end += size;
+  self->queued += size;
+  self->total_in += size;
+}
+
 /* The same as ipc_outbox_add(), for a frame that FDS (nullable) and a PAYLOAD (nullable) go along with, in that order;
  * takes over both. With a payload, the last eight bytes stand for it. */
 guint8  *ipc_outbox_add_cargo    (IpcOutbox *self, gsize size, IpcFds *fds, IpcSharedPayload *payload);

@@ -81,6 +81,8 @@ block_free (IpcOutbox *self, IpcOutBlock *block)
     ipc_budget_unref_bytes (self->budget, block->bytes);
   if (block->bytes != NULL)
     g_bytes_unref (block->bytes);
+  if (block->sheet != NULL)
+    ipc_out_sheet_unref (block->sheet, self->budget);
   self->allocated -= sizeof *block + block->capacity;
   if (block->capacity == BLOCK)
     large_block_free (block);
@@ -131,13 +133,25 @@ ipc_outbox_add_block (IpcOutbox *self, gsize size)
 {
   IpcOutBlock *last = self->tail;
   /* Behind a large payload comes the header of another one, as a rule. */
-  gboolean small = last == NULL || last->bytes != NULL || last->cargo != NULL;
+  gboolean small = last == NULL || last->bytes != NULL || last->sheet != NULL || last->cargo != NULL;
   gsize room = small ? FIRST_BLOCK - sizeof *last : BLOCK;
   IpcOutBlock *block;
 
   if (self->is_stalled)
     room = CLAMP (self->allocated / 2, STALLED_BLOCK, BLOCK) - sizeof *block;
   block = block_new (self, MAX (room, size));
+  append (self, block);
+  return block;
+}
+
+IpcOutBlock *
+ipc_outbox_add_piece (IpcOutbox *self, IpcOutSheet *sheet, gsize at)
+{
+  IpcOutBlock *block = block_new (self, 0);
+
+  block->sheet = ipc_out_sheet_ref (sheet, self->budget);
+  block->data = sheet->data;
+  block->start = block->end = at;
   append (self, block);
   return block;
 }

@@ -5,7 +5,7 @@
  * Only once there is no room is anything looked at here. What was dropped is counted, and only turned into a message
  * again if somebody wants to know of it.
  */
-#include "messaging/ipc-connection-private.h"
+#include "messaging/ipc-plain-private.h"
 
 static IpcMessage *
 message_from_bytes (IpcConnection *self, GByteArray *bytes)
@@ -113,6 +113,24 @@ ipc_connection_send_event (IpcConnection *self, IpcMessage *message, GError **er
   if (reason != NULL)
     g_propagate_error (error, reason);
   return outcome;
+}
+
+/* What may be dropped again for what is newer, and what nobody may hold while room is short, is not shared. */
+IpcSendOutcome
+ipc_connection_send_shared (IpcConnection *self, IpcMessage *message, IpcOutSheet *sheet, gsize size)
+{
+  gboolean sent;
+
+  g_mutex_lock (&self->lock);
+  sent = ipc_connection_takes_plain_locked (self, message) && self->limits.overflow_policy != IPC_OVERFLOW_POLICY_DROP_OLDEST;
+  if (sent)
+    {
+      ipc_outbox_add_shared (&self->outbox, sheet, size);
+      IPC_ADD_ONCE (self->messages_sent, 1);
+      ipc_connection_schedule_flush_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+  return sent ? IPC_SEND_QUEUED : ipc_connection_send_event (self, message, NULL);
 }
 
 void

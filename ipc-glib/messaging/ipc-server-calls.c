@@ -2,6 +2,7 @@
 /*
  * What a server does with messages: handlers by type, and sending to one client or to all.
  */
+#include "messaging/ipc-plain-private.h"
 #include "messaging/ipc-server-private.h"
 
 /**
@@ -104,6 +105,32 @@ ipc_server_send_to (IpcServer *self, guint64 id, IpcMessage *message, GError **e
   return FALSE;
 }
 
+#define FEW_CLIENTS 2u          /* each gets a copy */
+
+/* The frame that all get, at the end of the log. 0: each has to be sent its own. */
+static gsize
+write_shared_locked (IpcServer *self, IpcMessage *message)
+{
+  gsize size = IPC_FRAME_HEADER_SIZE + ipc_binary_get_length (message);
+
+  if (g_hash_table_size (self->by_id) <= FEW_CLIENTS || message->fd_list != NULL || message->payload_size > IPC_OUTBOX_INLINE_MAX ||
+      self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST)
+    return 0;
+  ipc_binary_put_plain (ipc_out_log_add (&self->log, size), message, IPC_FRAME_EVENT, 0, 0);
+  return size;
+}
+
+static IpcSendOutcome
+send_to_one_locked (IpcServer *self, IpcConnection *connection, IpcMessage *message, gsize shared_size)
+{
+  IpcSendOutcome outcome = shared_size > 0 ? ipc_connection_send_shared (connection, message, self->log.sheet, shared_size)
+                                           : ipc_connection_send_event (connection, message, NULL);
+
+  if (outcome == IPC_SEND_FAILED)
+    ipc_connection_count_dropped (connection, message);
+  return outcome;
+}
+
 /**
  * ipc_server_broadcast:
  * @self: the server
@@ -127,19 +154,19 @@ ipc_server_broadcast (IpcServer *self, IpcMessage *message, guint *n_dropped)
   GHashTableIter iter;
   gpointer connection;
   gboolean sendable;
+  gsize shared_size;
 
   g_return_val_if_fail (IPC_IS_SERVER (self), 0);
   g_return_val_if_fail (message != NULL, 0);
 
   sendable = ipc_error_check_fork (self->generation, self->address, NULL) && ipc_message_check (message, FALSE, NULL);
   g_mutex_lock (&self->lock);
+  shared_size = sendable ? write_shared_locked (self, message) : 0;
   g_hash_table_iter_init (&iter, self->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &connection))
     {
-      IpcSendOutcome outcome = sendable ? ipc_connection_send_event (connection, message, NULL) : IPC_SEND_DROPPED;
+      IpcSendOutcome outcome = sendable ? send_to_one_locked (self, connection, message, shared_size) : IPC_SEND_DROPPED;
 
-      if (outcome == IPC_SEND_FAILED)
-        ipc_connection_count_dropped (connection, message);
       if (outcome == IPC_SEND_QUEUED)
         queued++;
       else

@@ -38,6 +38,7 @@ struct _IpcServer
   GListStore *connections;      /* (owned) those that are open */
   GMutex lock;
   GHashTable *by_id;            /* (owned) (mutex lock) guint64 → IpcConnection (owned), those that are open */
+  IpcOutLog log;                /* (mutex lock) what was sent to all */
   GHashTable *unopened;         /* (owned) IpcConnection (owned) before HELLO */
   GHashTable *uid_counts;       /* (nullable) (owned) uid → how many clients, of the users other than ours */
   IpcHandlerTable handlers;

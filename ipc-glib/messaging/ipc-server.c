@@ -97,6 +97,7 @@ ipc_server_dispose (GObject *object)
   g_mutex_unlock (&self->lock);
   g_hash_table_remove_all (self->unopened);
   ipc_handler_table_clear (&self->handlers);
+  ipc_out_log_clear (&self->log);
 
   G_OBJECT_CLASS (ipc_server_parent_class)->dispose (object);
 }

@@ -294,6 +294,24 @@ handle_some (Fixture *self, GRand *rand)
   ipc_buffer_release (hold);
 }
 
+/* Among others, what comes finds a small place, unless it is going to be larger. */
+static void
+test_modest (IpcTest *test)
+{
+  g_auto(Fixture) fixture = { 0 };
+
+  fixture.inbox.is_modest = TRUE;
+  g_assert_cmpuint (read_bytes (&fixture, G_MAXSIZE), ==, IPC_INBOX_MODEST);
+  skip (&fixture, IPC_INBOX_MODEST - 100);
+  fixture.inbox.wanted = 200;
+  g_assert_cmpuint (read_bytes (&fixture, G_MAXSIZE), ==, IPC_INBOX_MODEST - 100);
+  check_front (&fixture);
+  skip (&fixture, 200);
+  fixture.inbox.wanted = 100000;
+  g_assert_cmpuint (read_bytes (&fixture, G_MAXSIZE), >, 100000);
+  check_front (&fixture);
+}
+
 static void
 test_random (IpcTest *test)
 {
@@ -312,6 +330,7 @@ test_random (IpcTest *test)
             fixture.inbox.wanted = 0;
           if (g_rand_int_range (rand, 0, 3) == 0)
             fixture.inbox.wanted = have + (gsize) g_rand_int_range (rand, 1, g_rand_boolean (rand) ? 1000 : 600000);
+          fixture.inbox.is_modest = g_rand_boolean (rand);
           read_bytes (&fixture, (gsize) g_rand_int_range (rand, 0, g_rand_boolean (rand) ? 100 : 100000));
           if (g_rand_boolean (rand))
             handle_some (&fixture, rand);
@@ -336,6 +355,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/inbox/hold-survives-inbox", test_hold_survives_inbox);
   ipc_test_add ("/messaging/inbox/small-is-not-pinned", test_small_is_not_pinned);
   ipc_test_add ("/messaging/inbox/pin", test_pin);
+  ipc_test_add ("/messaging/inbox/modest", test_modest);
   ipc_test_add ("/messaging/inbox/random", test_random);
   return ipc_test_run ();
 }
