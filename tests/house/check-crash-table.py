@@ -4,9 +4,11 @@
 
 check-crash-table.py PAGE PROGRAM...
 
-A name is a path in brackets, [/socket/path/lost]. The programs are asked what tests they have.
+A name is a path in brackets, [/socket/path/lost]. The programs are asked what tests they have; of those in Python, which are
+not run, the cases are looked for: [/tools/indexer/kill-one] is kill_one in tools/test_indexer.py.
 """
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -14,7 +16,17 @@ import sys
 NAME = re.compile(r'\[(/[a-z0-9/-]+)\]')
 
 
+CASE = re.compile(r'^@case\ndef (\w+)\(', re.M)
+
+
+def cases_of(script):
+    folder = '/%s/%s/' % (script.parent.name, script.stem.removeprefix('test_').replace('_', '-'))
+    return {folder + name.replace('_', '-') for name in CASE.findall(script.read_text(encoding='utf-8'))}
+
+
 def tests_of(program):
+    if program.endswith('.py'):
+        return cases_of(pathlib.Path(program))
     output = subprocess.run([program, '-l'], check=True, capture_output=True, text=True).stdout
     return {line for line in output.splitlines() if line.startswith('/')}
 

@@ -129,13 +129,52 @@ def activated(directory):
     equal(os.path.exists(path), True, 'the path is not the server\'s')
 
 
+def limit(*arguments, **options):
+    return run(os.environ['SEMAPHORE_LIMIT'], *arguments, **options)
+
+
+@case
+def limited(directory):
+    """All write into one file: in between two lines of one that works there is never a third."""
+    with open(directory / 'log', 'ab') as log:
+        workers = [subprocess.Popen([os.environ['SEMAPHORE_LIMIT'], 'example', '2', '30'], stdout=log) for _ in range(5)]
+    for worker in workers:
+        equal(worker.wait(timeout=30), 0)
+    at_work = set()
+    for line in (directory / 'log').read_text().splitlines():
+        pid, what = line.split(' ', 1)
+        if what == 'is done':
+            at_work.remove(pid)
+        else:
+            at_work.add(pid)
+            equal(what in ['works, %d of 2 permits are free' % n for n in (0, 1)], True, line)
+        equal(len(at_work) <= 2, True, 'two at most')
+    equal(at_work, set())
+    result = limit('example', '3', '0')
+    equal((result.returncode, b'2 permits, asked 3' in result.stderr), (1, True), result)
+
+
+@case
+def limited_and_killed(directory):
+    with Program(os.environ['SEMAPHORE_LIMIT'], 'example', '1', '60000') as worker:
+        equal(worker.line(worker.stdout), '%d works, 0 of 1 permits are free' % worker.pid)
+        with Program(os.environ['SEMAPHORE_LIMIT'], 'example', '1', '0') as waiter:
+            equal(worker.end(signal.SIGKILL), -signal.SIGKILL)
+            equal(waiter.line(waiter.stdout), '%d works, 0 of 1 permits are free' % waiter.pid)
+            equal((waiter.line(waiter.stdout), waiter.end()), ('%d is done' % waiter.pid, 0))
+
+
 @case
 def usage(directory):
-    for variable in 'ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT':
+    for arguments in ('no such name', '1', '0'), ('example', '4097', '0'):
+        equal(limit(*arguments).returncode, 1, arguments)
+    for variable in ('ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT',
+                     'SEMAPHORE_LIMIT'):
         equal(run(os.environ[variable]).returncode, 2, variable)
     for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER':
         equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
 
 
 if __name__ == '__main__':
-    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, usage))
+    sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, limited, limited_and_killed,
+                       usage))

@@ -53,11 +53,10 @@ async function call(address, n) {
 }
 
 async function hold(name) {
-    const semaphore = new Ipc.SemaphoreManager().open_semaphore(name);
-    await semaphore.withPermit(async () => {
-        print('ready');
-        await stdinClosed();
-    });
+    const permit = new Ipc.SemaphoreManager().open_semaphore(name).acquire();
+    print('ready');
+    await stdinClosed();
+    permit.release();
 }
 
 const loop = new GLib.MainLoop(null, false);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Semaphores: permits that are awaited, released, collected, held by another process and recovered from it.
+// Semaphores: permits that are released, collected, held by another process and recovered from it.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Ipc from 'gi://Ipc?version=1.0';
 import System from 'system';
 import {signalled, startPeer, until} from './fixture.js';
-import {equal, ok, raised, raisedError, run, test} from './tap.js';
+import {equal, ok, raisedError, run, test} from './tap.js';
 
 const manager = new Ipc.SemaphoreManager();
 let n = 0;
@@ -52,55 +52,6 @@ test('blocking', async () => {
     equal([semaphore.acquired_count, semaphore.released_count, semaphore.recovered_count], [2, 2, 0]);
 });
 
-test('promises', async () => {
-    const semaphore = make();
-    const permit = await semaphore.acquire_async();
-    const other = await semaphore.acquire_async(1000, null);
-    equal([permit.is_held, other.is_held, semaphore.available_permits], [true, true, 0]);
-    for (const timeout of [0, 10])
-        await raisedError(semaphore.acquire_async(timeout), Ipc.Error, Ipc.Error.TIMED_OUT, semaphore.name);
-    const cancellable = new Gio.Cancellable();
-    const waiting = semaphore.acquire_async(-1, cancellable);
-    await until(() => semaphore.waiters === 1);
-    cancellable.cancel();
-    await raisedError(waiting, Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
-    await until(() => semaphore.waiters === 0);
-    const next = semaphore.acquire_async(-1);
-    await until(() => semaphore.waiters === 1);
-    permit.release();
-    (await next).release();
-    other.release();
-    equal(semaphore.available_permits, 2);
-});
-
-test('withPermit', async () => {
-    const semaphore = make();
-    let atOnce = 0, highest = 0, kept = null;
-    const work = async permit => {
-        ok(permit.is_held, 'it is held');
-        kept = permit;
-        highest = Math.max(highest, ++atOnce);
-        await null;
-        atOnce--;
-        return 'done';
-    };
-    const results = await Promise.all(Array.from({length: 100}, () => semaphore.withPermit(work, -1)));
-    equal([results.length, new Set(results).size, results[0], highest, kept.is_held], [100, 1, 'done', 2, false]);
-    equal(semaphore.available_permits, 2);
-    equal(await semaphore.withPermit(() => 7), 7);
-    const problem = await raised(semaphore.withPermit(() => {
-        throw new RangeError('mine');
-    }));
-    equal([problem.name, problem.message, semaphore.available_permits], ['RangeError', 'mine', 2]);
-    await semaphore.withPermit(permit => permit.release());
-    const held = [semaphore.acquire(), semaphore.acquire()];
-    let called = false;
-    await raisedError(semaphore.withPermit(() => (called = true), 10), Ipc.Error, Ipc.Error.TIMED_OUT);
-    equal(called, false);
-    held.forEach(permit => permit.release());
-    equal([semaphore.acquired_count, semaphore.released_count], [105, 105]);
-});
-
 test('a permit that is dropped is held until it is collected', async () => {
     const semaphore = make();
     (() => semaphore.acquire())();
@@ -120,19 +71,6 @@ test('a permit keeps its semaphore', async () => {
     equal(manager.open_semaphore(name).available_permits, 2);
 });
 
-test('deleted', async () => {
-    const semaphore = make(1);
-    const permit = semaphore.acquire();
-    const waiting = semaphore.acquire_async(-1);
-    const deleted = signalled(semaphore, 'deleted');
-    await until(() => semaphore.waiters === 1);
-    manager.delete_semaphore(semaphore.name);
-    await raisedError(waiting, Ipc.Error, Ipc.Error.DELETED, semaphore.name);
-    await deleted;
-    permit.release();
-    equal(semaphore.available_permits, 1);
-});
-
 test('two processes', async () => {
     const semaphore = make();
     const peers = [await startPeer('hold', semaphore.name), await startPeer('hold', semaphore.name)];
@@ -140,10 +78,8 @@ test('two processes', async () => {
     const holders = semaphore.list_holders();
     equal(holders.map(holder => holder.label.split(' ')[0]).sort(), peers.map(peer => peer.pid).sort());
     ok(holders.every(holder => Math.abs(holder.since / 1000 - Date.now()) < 60000), 'since when');
-    const waiting = semaphore.acquire_async(-1);
-    await until(() => semaphore.waiters === 1);
     equal(await peers[0].end(), 0);
-    (await waiting).release();
+    semaphore.acquire(20000).release();
     equal(semaphore.recovered_count, 0);
     equal(await peers[1].end(), 0);
     equal(semaphore.available_permits, 2);
@@ -153,10 +89,9 @@ test('a killed process', async () => {
     const semaphore = make(1);
     const peer = await startPeer('hold', semaphore.name);
     const recovered = signalled(semaphore, 'permits-recovered');
-    const waiting = semaphore.acquire_async(-1);
-    await until(() => semaphore.waiters === 1);
+    equal(semaphore.try_acquire(), null);
     await peer.kill();
-    (await waiting).release();
+    semaphore.acquire(20000).release();
     equal(await recovered, [1]);
     equal([semaphore.recovered_count, semaphore.available_permits], [1, 1]);
 });

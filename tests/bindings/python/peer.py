@@ -52,7 +52,7 @@ async def call(address, n):
 
 
 async def hold(name):
-    async with Ipc.SemaphoreManager().open_semaphore(name).acquire_async():
+    with Ipc.SemaphoreManager().open_semaphore(name).acquire():
         print('ready', flush=True)
         await stdin_closed()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Semaphores: permits as context managers and awaited, dropped, held by another process and recovered from it."""
+"""Semaphores: permits as context managers, dropped, held by another process and recovered from it."""
 
 import asyncio
 import gc
@@ -7,29 +7,12 @@ import os
 import threading
 import time
 
-from case import Case, Gio, GLib, Ipc, awaited, open_fds, signalled
+from case import Gio, GLib, Ipc, awaited, open_fds, signalled
+from semaphores import SemaphoreCase
 import tap
 
 
-class TestSemaphores(Case):
-    def setUp(self):
-        super().setUp()
-        self.manager = Ipc.SemaphoreManager()
-        self.name = self.id().split('.')[-1].replace('_', '-')
-        self.semaphore = self.manager.create_semaphore(self.name, 2)
-
-    def assert_raises(self, code, call, *args, text=None):
-        with self.assertRaises(GLib.Error) as caught:
-            call(*args)
-        self.assert_error(caught.exception, code, text)
-
-    def assert_free(self, n):
-        self.assertEqual(self.semaphore.available_permits, n)
-
-    async def wait_for_waiters(self, n):
-        while self.semaphore.waiters != n:
-            await asyncio.sleep(0.001)
-
+class TestSemaphores(SemaphoreCase):
     def test_managers(self):
         self.assertTrue(self.manager)
         self.assertIn(self.name, [semaphore.name for semaphore in self.manager.items])
@@ -154,89 +137,6 @@ class TestSemaphores(Case):
         self.assert_free(2)
 
     @awaited
-    async def test_async_with(self):
-        async with self.semaphore.acquire_async() as permit:
-            self.assertTrue(permit.is_held)
-            self.assert_free(1)
-        self.assertFalse(permit.is_held)
-        with await self.semaphore.acquire_async(1000) as permit:
-            self.assert_free(1)
-        with self.assertRaises(KeyError):
-            async with self.semaphore.acquire_async(timeout=1000):
-                raise KeyError
-        self.assert_free(2)
-        with self.semaphore.acquire(), self.semaphore.acquire():
-            for timeout in 0, 10:
-                await self.assert_refused(self.semaphore.acquire_async(timeout), Ipc.Error.TIMED_OUT, self.name)
-                with self.assertRaises(GLib.Error):
-                    async with self.semaphore.acquire_async(timeout):
-                        self.fail('there is none')
-            await self.assert_refused(self.semaphore.acquire_async(-3), Ipc.Error.INVALID_ARGUMENT)
-            self.assertRaises(TypeError, self.semaphore.acquire_async, 1.5)
-        self.assert_free(2)
-
-    @awaited
-    async def test_many_at_once(self):
-        """Never more than two, and in the order in which they came."""
-        order, highest, n = [], 0, 0
-
-        async def work(number):
-            nonlocal highest, n
-            async with self.semaphore.acquire_async(-1):
-                order.append(number)
-                n += 1
-                highest = max(highest, n)
-                await asyncio.sleep(0)
-                n -= 1
-        await asyncio.gather(*[work(number) for number in range(100)])
-        self.assertEqual(highest, 2)
-        self.assertEqual(sorted(order), list(range(100)))
-        self.assert_free(2)
-        self.assertEqual(self.semaphore.acquired_count, 100)
-
-    @awaited
-    async def test_cancelled(self):
-        with self.semaphore.acquire(), self.semaphore.acquire():
-            future = self.semaphore.acquire_async(-1)
-            self.assertIsInstance(future, asyncio.Future)
-            await self.wait_for_waiters(1)
-            future.cancel()
-            with self.assertRaises(asyncio.CancelledError):
-                await future
-            await self.wait_for_waiters(0)
-            with self.assertRaises(asyncio.TimeoutError):
-                await asyncio.wait_for(self.semaphore.acquire_async(-1), 0.01)
-            await self.wait_for_waiters(0)
-        # one that is cancelled when the permit is there already does not lose it
-        for _ in range(10):
-            futures = [self.semaphore.acquire_async(-1) for _ in range(2)]
-            self.assert_free(0)
-            for future in futures:
-                future.cancel()
-            while self.semaphore.available_permits != 2:
-                await asyncio.sleep(0)
-
-    @awaited
-    async def test_callbacks(self):
-        """As in C, for those who want it so."""
-        done = asyncio.get_running_loop().create_future()
-        self.semaphore.acquire_async(1000, None, lambda source, result: done.set_result(source.acquire_finish(result)))
-        with await done as permit:
-            self.assertTrue(permit.is_held)
-
-    @awaited
-    async def test_deleted(self):
-        with self.semaphore.acquire(), self.semaphore.acquire():
-            waiting = self.semaphore.acquire_async(-1)
-            deleted = signalled(self.semaphore, 'deleted')
-            await self.wait_for_waiters(1)
-            self.manager.delete_semaphore(self.name)
-            await self.assert_refused(waiting, Ipc.Error.DELETED, self.name)
-            await deleted
-            self.assertEqual(self.manager.create_semaphore(self.name, 1).available_permits, 1)
-        self.assert_free(2)
-
-    @awaited
     async def test_two_processes(self):
         peers = [self.start_peer('hold', self.name), self.start_peer('hold', self.name)]
         self.assert_free(0)
@@ -246,7 +146,7 @@ class TestSemaphores(Case):
             self.assertTrue(time.time() - 60 < holder.since / 1e6 <= time.time())
             self.assertIn(holder.label, repr(holder))
         self.assertIsNone(self.semaphore.try_acquire())
-        waiting = self.semaphore.acquire_async(-1)
+        waiting = asyncio.create_task(asyncio.to_thread(self.semaphore.acquire, -1))
         await self.wait_for_waiters(1)
         self.assertEqual(peers[0].end(), 0)
         with await waiting:
@@ -255,19 +155,17 @@ class TestSemaphores(Case):
 
     @awaited
     async def test_a_killed_process(self):
-        for call in self.semaphore.acquire_async, lambda timeout: asyncio.to_thread(self.semaphore.acquire, timeout):
-            peers = [self.start_peer('hold', self.name), self.start_peer('hold', self.name)]
-            recovered = signalled(self.semaphore, 'permits-recovered')
-            before = self.semaphore.recovered_count
-            waiting = asyncio.ensure_future(call(-1))
-            await self.wait_for_waiters(1)
-            peers[0].kill()
-            with await waiting as permit:
-                self.assertTrue(permit.is_held)
-            self.assertEqual((await recovered)[0], 1)
-            self.assertEqual(self.semaphore.recovered_count, before + 1)
-            self.assertEqual(peers[1].end(), 0)
-            self.assert_free(2)
+        peers = [self.start_peer('hold', self.name), self.start_peer('hold', self.name)]
+        recovered = signalled(self.semaphore, 'permits-recovered')
+        waiting = asyncio.create_task(asyncio.to_thread(self.semaphore.acquire, -1))
+        await self.wait_for_waiters(1)
+        peers[0].kill()
+        with await waiting as permit:
+            self.assertTrue(permit.is_held)
+        self.assertEqual((await recovered)[0], 1)
+        self.assertEqual(self.semaphore.recovered_count, 1)
+        self.assertEqual(peers[1].end(), 0)
+        self.assert_free(2)
 
     @awaited
     async def test_properties_change(self):

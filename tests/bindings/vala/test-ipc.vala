@@ -4,11 +4,6 @@
  * other process: a server with a few handlers, which goes when its standard input is closed.
  */
 
-const int DEADLINE_S = 60;
-
-delegate void BeginFunc (owned AsyncReadyCallback callback);
-delegate void EndFunc (AsyncResult result) throws Error;
-
 static Ipc.Message? mirror (Ipc.Server? server, Ipc.Connection connection, Ipc.Message request) throws Error {
   string[] headers = {};
 
@@ -70,12 +65,6 @@ class Fixture {
       assert_true (text in error.message);
     }
   }
-}
-
-/* One turn of the main loop. */
-static async void turn () {
-  Idle.add (turn.callback, Priority.DEFAULT);
-  yield;
 }
 
 static void test_message () {
@@ -328,35 +317,6 @@ static int serve (string address) {
 }
 
 /* Runs an async function to its end in a loop of its own. */
-static void add_async_test (string path, owned BeginFunc begin, owned EndFunc end) {
-  Test.add_data_func (path, () => {
-    var loop = new MainLoop ();
-    begin ((source, result) => {
-      try {
-        end (result);
-      } catch (Error error) {
-        assert_no_error (error);
-      }
-      loop.quit ();
-    });
-    loop.run ();
-  });
-}
-
-/* The scope of the user is not to be touched; nothing is put into this one. */
-static int run_in_scope () {
-  try {
-    var scope = DirUtils.make_tmp ("ipc-glib-scope-XXXXXX");
-    Environment.set_variable ("IPC_GLIB_DIR", scope, true);
-    var status = Test.run ();
-    DirUtils.remove (scope);
-    return status;
-  } catch (FileError error) {
-    printerr ("%s\n", error.message);
-    return 1;
-  }
-}
-
 static int main (string[] args) {
   if (args.length == 3 && args[1] == "serve")
     return serve (args[2]);
