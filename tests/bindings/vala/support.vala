@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the tests in Vala share: asynchronous tests, turns of the main loop, a scope of their own. */
 
-const int DEADLINE_S = 60;
+public const int DEADLINE_S = 60;
 
-delegate void BeginFunc (owned AsyncReadyCallback callback);
-delegate void EndFunc (AsyncResult result) throws Error;
+public delegate void BeginFunc (owned AsyncReadyCallback callback);
+public delegate void EndFunc (AsyncResult result) throws Error;
 
 /* One turn of the main loop. */
-async void turn () {
+public async void turn () {
   Idle.add (turn.callback, Priority.DEFAULT);
   yield;
 }
 
 /* Runs an async function to its end in a loop of its own. */
-void add_async_test (string path, owned BeginFunc begin, owned EndFunc end) {
+public void add_async_test (string path, owned BeginFunc begin, owned EndFunc end) {
   Test.add_data_func (path, () => {
     var loop = new MainLoop ();
     begin ((source, result) => {
@@ -28,7 +28,7 @@ void add_async_test (string path, owned BeginFunc begin, owned EndFunc end) {
   });
 }
 
-void remove_all (string path) throws FileError {
+public void remove_all (string path) throws FileError {
   if (FileUtils.test (path, FileTest.IS_DIR) && !FileUtils.test (path, FileTest.IS_SYMLINK)) {
     var names = Dir.open (path);
     string? name;
@@ -39,7 +39,7 @@ void remove_all (string path) throws FileError {
 }
 
 /* The scope of the user is not to be touched. */
-int run_in_scope () {
+public int run_in_scope () {
   try {
     var scope = DirUtils.make_tmp ("ipc-glib-scope-XXXXXX");
     Environment.set_variable ("IPC_GLIB_DIR", scope, true);
