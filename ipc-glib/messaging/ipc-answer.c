@@ -170,10 +170,7 @@ write_reply (IpcConnection *self, IpcRequestToken *token, IpcMessage *message, G
   g_mutex_lock (&self->lock);
   written = put_reply_locked (self, token, message, error);
   if (written)
-    {
-      IPC_ADD_ONCE (self->messages_sent, 1);
-      ipc_connection_schedule_flush_locked (self);
-    }
+    ipc_connection_note_sent_locked (self);
   if (written || self->state != IPC_CONNECTION_OPEN)
     let_go_locked (self, token);
   g_mutex_unlock (&self->lock);

@@ -93,20 +93,14 @@ send_any_locked (IpcConnection *self, IpcMessage *message, GError **error)
   /* What has descriptors is not taken out again. */
   if (self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST && self->outbox.n_cargos == n_cargos)
     ipc_outbox_mark_event (&self->outbox, (gsize) (self->outbox.total_in - before));
-  IPC_ADD_ONCE (self->messages_sent, 1);
-  ipc_connection_schedule_flush_locked (self);
+  ipc_connection_note_sent_locked (self);
   return TRUE;
 }
 
 gboolean
 ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **error)
 {
-  if (!ipc_connection_takes_plain_locked (self, message) || self->limits.overflow_policy == IPC_OVERFLOW_POLICY_DROP_OLDEST)
-    return send_any_locked (self, message, error);
-  ipc_connection_put_plain_locked (self, message, IPC_FRAME_EVENT, 0, 0);
-  IPC_ADD_ONCE (self->messages_sent, 1);
-  ipc_connection_schedule_flush_locked (self);
-  return TRUE;
+  return ipc_connection_send_plain_locked (self, message) || send_any_locked (self, message, error);
 }
 
 /**
@@ -134,12 +128,18 @@ ipc_connection_send_locked (IpcConnection *self, IpcMessage *message, GError **e
 gboolean
 ipc_connection_send (IpcConnection *self, IpcMessage *message, GError **error)
 {
+  gboolean sent;
+
   g_return_val_if_fail (ipc_connection_is_one (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return ipc_error_check_fork (self->generation, self->peer_name, error) && ipc_message_check (message, FALSE, error) &&
-         ipc_connection_send_event (self, message, error) != IPC_SEND_FAILED;
+  if (!ipc_error_check_fork (self->generation, self->peer_name, error) || !ipc_message_check (message, FALSE, error))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  sent = ipc_connection_send_plain_locked (self, message);
+  g_mutex_unlock (&self->lock);
+  return sent || ipc_connection_send_event (self, message, error) != IPC_SEND_FAILED;
 }
 
 /* ---- waiting for room, or for the queue to go ---- */

@@ -77,6 +77,14 @@ ipc_handler_table_find (IpcHandlerTable *self, const char *type)
   return handler;
 }
 
+/* A handler may have forked. */
+static void
+give_answer (IpcConnection *connection, IpcRequestToken *token, IpcMessage *reply, GError **error)
+{
+  if (ipc_error_check_fork (connection->generation, connection->peer_name, error) && ipc_message_check (reply, FALSE, error))
+    ipc_request_answer (connection, token, reply, error);
+}
+
 void
 ipc_handler_answer (IpcConnection *connection, IpcMessage *request, IpcMessage *reply, GError *error)
 {
@@ -84,8 +92,10 @@ ipc_handler_answer (IpcConnection *connection, IpcMessage *request, IpcMessage *
   g_autoptr (IpcMessage) taken G_GNUC_UNUSED = reply;
   g_autoptr (GError) reason = error;
 
-  if (reply != NULL && token != NULL && request->is_request)
-    ipc_connection_reply (connection, request, reply, reason == NULL ? &reason : NULL);
-  if (reason != NULL && token != NULL && request->is_request)
+  if (token == NULL || !request->is_request)
+    return;
+  if (reply != NULL)
+    give_answer (connection, token, reply, reason == NULL ? &reason : NULL);
+  if (reason != NULL)
     ipc_request_answer_error (connection, token, reason);
 }

@@ -806,7 +806,7 @@ check_type (IpcMessage *self, GError **error)
       ipc_error_set_fault (error, &fault, NULL);
       return FALSE;
     }
-  self->is_library_type = strncmp (self->type, "ipc.", 4) == 0;
+  self->is_library_type = self->type[0] == 'i' && g_str_has_prefix (self->type, "ipc.");
   if ((self->type[0] == 'e' && strcmp (self->type, "error") == 0) || (self->type[0] == 'l' && strcmp (self->type, "line") == 0))
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "the message type \"%s\" is reserved", self->type);
@@ -839,7 +839,7 @@ ipc_message_check_fully (IpcMessage *self, gboolean is_request, GError **error)
                    "message of type \"%s\": %s", self->type, self->defect);
       return FALSE;
     }
-  if (!ipc_payload_check (self->format, self->payload, self->payload_size, &reason) ||
+  if ((self->format != IPC_PAYLOAD_FORMAT_BYTES && !ipc_payload_check (self->format, self->payload, self->payload_size, &reason)) ||
       (self->headers != NULL && !ipc_headers_check (self->headers, self->headers_size, &reason)))
     {
       g_propagate_prefixed_error (error, g_steal_pointer (&reason), "message of type \"%s\": ", self->type);

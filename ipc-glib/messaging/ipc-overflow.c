@@ -122,12 +122,11 @@ ipc_connection_send_shared (IpcConnection *self, IpcMessage *message, IpcOutShee
   gboolean sent;
 
   g_mutex_lock (&self->lock);
-  sent = ipc_connection_takes_plain_locked (self, message) && self->limits.overflow_policy != IPC_OVERFLOW_POLICY_DROP_OLDEST;
+  sent = ipc_connection_takes_plain_locked (self, message) && ipc_connection_keeps_events_locked (self);
   if (sent)
     {
       ipc_outbox_add_shared (&self->outbox, sheet, size);
-      IPC_ADD_ONCE (self->messages_sent, 1);
-      ipc_connection_schedule_flush_locked (self);
+      ipc_connection_note_sent_locked (self);
     }
   g_mutex_unlock (&self->lock);
   return sent ? IPC_SEND_QUEUED : ipc_connection_send_event (self, message, NULL);

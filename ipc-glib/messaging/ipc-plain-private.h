@@ -57,10 +57,35 @@ ipc_binary_put_plain (guint8 *room, IpcMessage *message, IpcFrameKind kind, guin
     memcpy (room, message->payload, message->payload_size);
 }
 
+/* Whether what has been queued may not be taken out again for what is newer: for that, it has to be known where it is. */
+static inline gboolean
+ipc_connection_keeps_events_locked (IpcConnection *self)
+{
+  return self->limits.overflow_policy != IPC_OVERFLOW_POLICY_DROP_OLDEST;
+}
+
+static inline void
+ipc_connection_note_sent_locked (IpcConnection *self)
+{
+  IPC_ADD_ONCE (self->messages_sent, 1);
+  ipc_connection_schedule_flush_locked (self);
+}
+
 static inline void
 ipc_connection_put_plain_locked (IpcConnection *self, IpcMessage *message, IpcFrameKind kind, guint64 serial, guint64 reply_serial)
 {
   guint8 *room = ipc_outbox_add (&self->outbox, IPC_FRAME_HEADER_SIZE + ipc_binary_get_length (message));
 
   ipc_binary_put_plain (room, message, kind, serial, reply_serial);
+}
+
+/* FALSE: the event needs the long way. */
+static inline gboolean
+ipc_connection_send_plain_locked (IpcConnection *self, IpcMessage *message)
+{
+  if (!ipc_connection_takes_plain_locked (self, message) || !ipc_connection_keeps_events_locked (self))
+    return FALSE;
+  ipc_connection_put_plain_locked (self, message, IPC_FRAME_EVENT, 0, 0);
+  ipc_connection_note_sent_locked (self);
+  return TRUE;
 }
