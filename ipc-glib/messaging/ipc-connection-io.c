@@ -644,9 +644,14 @@ static const IpcHubFuncs connection_hub_funcs = { connection_io, connection_flus
 
 /* ---- the beginning ---- */
 
-gboolean
-ipc_connection_start (IpcConnection *self, GError **error)
+static gboolean
+start_locked (IpcConnection *self, GError **error)
 {
+  if (self->state != IPC_CONNECTION_NEW)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_CLOSED, "%s: closed before it was open", self->peer_name);
+      return FALSE;
+    }
   ipc_hub_watch_init (&self->watch, &connection_hub_funcs, G_OBJECT (self));
   IPC_WRITE_ONCE (self->state, IPC_CONNECTION_HANDSHAKE);
   ipc_connection_expect_fds (self);
@@ -657,7 +662,6 @@ ipc_connection_start (IpcConnection *self, GError **error)
       close_fd_locked (self);
       return FALSE;
     }
-  g_mutex_lock (&self->lock);
   self->calls_due = g_get_monotonic_time () + (gint64) self->limits.handshake_timeout * 1000;
   ipc_hub_attend_at (&self->watch, self->calls_due);
   if (!self->is_server_side)
@@ -666,8 +670,19 @@ ipc_connection_start (IpcConnection *self, GError **error)
       ipc_binary_send_hello_locked (self);
       ipc_connection_flush_locked (self);
     }
-  g_mutex_unlock (&self->lock);
   return TRUE;
+}
+
+/* Another thread may close it at any moment: it is on the hub, or was never there. */
+gboolean
+ipc_connection_start (IpcConnection *self, GError **error)
+{
+  gboolean started;
+
+  g_mutex_lock (&self->lock);
+  started = start_locked (self, error);
+  g_mutex_unlock (&self->lock);
+  return started;
 }
 
 /* HELLO has come, or the first byte of JSON. */

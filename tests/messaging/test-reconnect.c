@@ -536,6 +536,60 @@ test_closed_by_thread (IpcTest *test)
     }
 }
 
+typedef struct
+{
+  IpcClient *client;    /* (unowned) */
+  GThread *thread;      /* (nullable) (owned) */
+  gint may_close;       /* (atomic) */
+  guint head_start;     /* of the thread */
+} Closer;
+
+static gpointer
+close_when_told (gpointer data)
+{
+  Closer *self = data;
+
+  while (!g_atomic_int_get (&self->may_close))
+    ;
+  ipc_client_close (self->client);
+  return NULL;
+}
+
+static void
+tell_closer (IpcClient *client, GParamSpec *pspec, Closer *closer)
+{
+  if (ipc_client_get_connection (client) == NULL)
+    return;
+  g_atomic_int_set (&closer->may_close, TRUE);
+  for (guint i = 0; i < closer->head_start; i++)
+    g_atomic_int_get (&closer->may_close);
+}
+
+/* While the connection that was just made is started: sooner or later, by as much as nobody could wait. */
+static void
+test_closed_while_starting (IpcTest *test)
+{
+  for (guint i = 0; i < 200; i++)
+    {
+      g_auto(Pair) pair = { 0 };
+      Closer closer = { 0 };
+
+      set_up (&pair, test);
+      pair.client->backoff.base = pair.client->backoff.limit = 1;
+      lose (&pair);
+      closer.client = pair.client;
+      closer.head_start = i * 10;
+      g_signal_connect (pair.client, "notify::connection", G_CALLBACK (tell_closer), &closer);
+      closer.thread = g_thread_new ("close", close_when_told, &closer);
+      start (&pair);
+      ipc_test_wait_for (is_in (&pair, IPC_CLIENT_STATE_CLOSED));
+      g_thread_join (closer.thread);
+      ipc_test_settle ();
+      g_assert_true (is_in (&pair, IPC_CLIENT_STATE_CLOSED));
+      g_signal_handlers_disconnect_by_data (pair.client, &closer);
+    }
+}
+
 /* ── At each iteration ── */
 
 typedef enum
@@ -664,6 +718,7 @@ main (int argc, char **argv)
   ipc_test_add ("/messaging/reconnect/closed-in-handler", test_closed_in_handler);
   ipc_test_add ("/messaging/reconnect/opened-in-handler", test_opened_in_handler);
   ipc_test_add ("/messaging/reconnect/closed-by-thread", test_closed_by_thread);
+  ipc_test_add ("/messaging/reconnect/closed-while-starting", test_closed_while_starting);
   ipc_test_add ("/messaging/reconnect/matrix", test_matrix);
   ipc_test_add ("/messaging/reconnect/dropped-by-thread", test_dropped_by_thread);
   return ipc_test_run ();
