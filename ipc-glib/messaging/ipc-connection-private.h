@@ -6,13 +6,18 @@
  *   ipc-connection-send.c   sending events, waiting for room
  *   ipc-pressure.c          when it stops reading, and what it may hold
  *   ipc-overflow.c          what becomes of an event that there is no room for
- *   ipc-connection-io.c     its life on the hub: reading, writing, the end
+ *   ipc-connection-io.c     its life on the hub: the beginning, events, messages, the end
+ *   ipc-connection-input.c  the read turn, reading
+ *   ipc-connection-output.c writing
  *   ipc-connection-fds.c    descriptors on the way in and out
  *   ipc-connection-wait.c   the synchronous calls: the read turn
  *   ipc-request.c           requests that it made
  *   ipc-answer.c            requests that it received
  *   ipc-keep-alive.c        whether the peer is still there
- *   ipc-dialect-binary.c    frames
+ *   ipc-dialect-binary.c    frames that come
+ *   ipc-binary-plain.c      those of them that need nothing special
+ *   ipc-binary-output.c     frames that go
+ *   ipc-plain-private.h     those of them that need nothing special
  *   ipc-dialect-json.c      objects
  *
  * `lock` guards what other threads may touch: the outbox, the state, the tables.
@@ -359,29 +364,39 @@ GError  *ipc_connection_attend_fds      (IpcConnection *self, gint64 now);
 /* ipc-connection-io.c */
 gboolean ipc_connection_start           (IpcConnection *self, GError **error);
 void     ipc_connection_opened          (IpcConnection *self);
-/* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
-/* The owner, if it is still there; valid until the turn ends. Needs the read turn. */
-GObject *ipc_connection_get_owner       (IpcConnection *self);
-gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
-/* A synchronous call puts only so much aside for the main loop. */
-gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
-void     ipc_connection_flush_locked    (IpcConnection *self);
-void     ipc_connection_see_to_flush_locked (IpcConnection *self);
-static inline void ipc_connection_schedule_flush_locked (IpcConnection *self);
-void     ipc_connection_update_events_locked (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
 /* Turns away a peer that has not been started: it sees the end of file, and no reset. */
 void     ipc_connection_refuse          (IpcConnection *self);
 /* Tells the peer why, if that is possible, and ends it. */
 void     ipc_connection_drop            (IpcConnection *self, GError *reason);
-gboolean ipc_connection_take_read_turn_locked (IpcConnection *self);
-void     ipc_connection_give_read_turn_locked (IpcConnection *self);
 /* After stop accepting requests: closes when all that was accepted is answered and written. */
 void     ipc_connection_drain           (IpcConnection *self);
 void     ipc_connection_check_drained   (IpcConnection *self);
 /* Delivers a message to handlers and signals. */
 void     ipc_connection_deliver         (IpcConnection *self, IpcMessage *message, IpcRequestToken *token);
+
+/* ipc-connection-input.c */
+gboolean ipc_connection_take_read_turn_locked (IpcConnection *self);
+void     ipc_connection_give_read_turn_locked (IpcConnection *self);
+/* Nobody may have the read turn. */
+void     ipc_connection_close_fd_locked (IpcConnection *self);
+/* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
+gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
+/* The owner, if it is still there; valid until the turn ends. Needs the read turn. */
+GObject *ipc_connection_get_owner       (IpcConnection *self);
+/* A synchronous call puts only so much aside for the main loop. */
+gboolean ipc_connection_has_put_aside_enough (IpcConnection *self);
+
+/* ipc-connection-output.c */
+void     ipc_connection_flush_locked    (IpcConnection *self);
+void     ipc_connection_see_to_flush_locked (IpcConnection *self);
+static inline void ipc_connection_schedule_flush_locked (IpcConnection *self);
+/* What is queued will never be written. */
+void     ipc_connection_fail_writing_locked (IpcConnection *self);
+void     ipc_connection_update_events_locked (IpcConnection *self);
+/* The statistics have changed: whoever observes them is told. */
+void     ipc_connection_note_statistics_locked (IpcConnection *self);
 
 /* ipc-connection-wait.c */
 void     ipc_connection_wake_followers_locked (IpcConnection *self);
@@ -449,6 +464,15 @@ ipc_binary_put_head (guint8 *room, const IpcFrame *frame, IpcMessage *message)
   return room + 4 + message->headers_size;
 }
 
+/* ipc-binary-output.c */
+void     ipc_binary_send_hello_locked   (IpcConnection *self);
+/* FALSE: its descriptors could not be duplicated; nothing was written. */
+gboolean ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error);
+/* The frame at the front of the outbox is sent with its payload inline. FALSE: it is so already. */
+gboolean ipc_binary_unshare_front_locked (IpcConnection *self);
+void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
+void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
+
 /* ipc-binary-plain.c */
 /* Handles up to *LEFT frames that need nothing special, until another one comes or ENOUGH bytes have been sent in all.
  * FALSE: the first is another one. */
@@ -466,15 +490,8 @@ ipc_binary_is_last_type (IpcConnection *self, const IpcFrame *frame, const guint
 }
 
 void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);
-void     ipc_binary_send_hello_locked   (IpcConnection *self);
 /* A message as it was written, which comes from us: (transfer full). */
 IpcMessage *ipc_binary_message_from_bytes (const guint8 *bytes, gsize size);
-/* FALSE: its descriptors could not be duplicated; nothing was written. */
-gboolean ipc_binary_write_message_locked (IpcConnection *self, IpcMessage *message, const IpcEnvelope *envelope, GError **error);
-/* The frame at the front of the outbox is sent with its payload inline. FALSE: it is so already. */
-gboolean ipc_binary_unshare_front_locked (IpcConnection *self);
-void     ipc_binary_write_error_locked  (IpcConnection *self, guint64 reply_serial, const GError *reason);
-void     ipc_binary_write_control_locked (IpcConnection *self, IpcFrameKind kind, guint64 serial, guint64 reply_serial);
 
 /* The budget of the server, if there is one, knows what it holds, and leaves it room. */
 static inline gboolean

@@ -5,6 +5,7 @@
  */
 #include "pair.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define N_CLIENTS 6u
@@ -141,6 +142,63 @@ test_policy (IpcTest *test)
     read_some (&crowd, i, G_MAXUINT);
 }
 
+/* ── From several threads ── */
+
+#define N_TELLERS 3u
+#define N_NEWS 400u
+
+typedef struct
+{
+  IpcServer *server;
+  guint teller;
+} Teller;
+
+static gpointer
+tell (gpointer data)
+{
+  Teller *self = data;
+
+  for (guint i = 0; i < N_NEWS; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u %u", self->teller, i);
+      g_autoptr(IpcMessage) message = ipc_message_new_text ("news", text);
+
+      g_assert_cmpuint (ipc_server_broadcast (self->server, message, NULL), ==, N_CLIENTS);
+    }
+  return NULL;
+}
+
+/* All of it, and that of each thread in its order. */
+static void
+test_threads (IpcTest *test)
+{
+  g_auto(Crowd) crowd;
+  Teller tellers[N_TELLERS];
+  GThread *threads[N_TELLERS];
+
+  crowd_init (&crowd, test, IPC_OVERFLOW_POLICY_REJECT);
+  for (guint i = 0; i < N_TELLERS; i++)
+    {
+      tellers[i] = (Teller){ crowd.pair.server, i };
+      threads[i] = g_thread_new ("teller", tell, &tellers[i]);
+    }
+  for (guint i = 0; i < N_CLIENTS; i++)
+    {
+      guint next[N_TELLERS] = { 0 };
+
+      for (guint j = 0; j < N_TELLERS * N_NEWS; j++)
+        {
+          g_autofree char *text = read_text (&crowd, i);
+          guint teller = (guint) (text[0] - '0');
+
+          g_assert_cmpuint (teller, <, N_TELLERS);
+          g_assert_cmpuint ((guint) atoi (text + 2), ==, next[teller]++);
+        }
+    }
+  for (guint i = 0; i < N_TELLERS; i++)
+    g_thread_join (threads[i]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -149,5 +207,6 @@ main (int argc, char **argv)
   ipc_test_add_data ("/messaging/broadcast/drop-oldest", GINT_TO_POINTER (IPC_OVERFLOW_POLICY_DROP_OLDEST), test_policy);
   ipc_test_add_data ("/messaging/broadcast/drop-newest", GINT_TO_POINTER (IPC_OVERFLOW_POLICY_DROP_NEWEST), test_policy);
   ipc_test_add_data ("/messaging/broadcast/disconnect", GINT_TO_POINTER (IPC_OVERFLOW_POLICY_DISCONNECT), test_policy);
+  ipc_test_add ("/messaging/broadcast/threads", test_threads);
   return ipc_test_run ();
 }
