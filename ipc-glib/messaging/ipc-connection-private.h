@@ -486,7 +486,8 @@ IpcStep  ipc_binary_drop_unasked        (IpcConnection *self, guint64 serial);
 static inline gboolean
 ipc_binary_is_last_type (IpcConnection *self, const IpcFrame *frame, const guint8 *bytes)
 {
-  return frame->type_length > 0 && frame->type_length == self->last_type_length && memcmp (bytes, self->last_type, frame->type_length) == 0;
+  return frame->type_length > 0 && frame->type_length == self->last_type_length &&
+         ipc_type_bytes_equal (bytes, self->last_type, frame->type_length);
 }
 
 void     ipc_binary_dispatch_deferred   (IpcConnection *self, GBytes *frame);

@@ -15,8 +15,9 @@ struct _IpcOutCargo
   IpcSharedPayload *payload;    /* (nullable) (owned) the last descriptor */
 };
 
-/* Each thread keeps some large blocks: giving them back to the kernel and getting them again costs page faults. */
-#define MAX_SPARES 16u
+/* Each thread keeps some large blocks: giving them back to the kernel and getting them again costs page faults. As many
+ * as come back between a full queue and the signal that there is room again. */
+#define MAX_SPARES 32u
 
 typedef struct
 {

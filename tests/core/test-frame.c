@@ -624,6 +624,27 @@ test_utf8_positions (IpcTest *test)
   g_assert_true (ipc_utf8_check (NULL, 0, NULL));
 }
 
+/* Each byte counts, and nothing behind them: they may be the last of a page. */
+static void
+test_type_bytes_equal (IpcTest *test)
+{
+  for (size_t size = 1; size <= 40; size++)
+    {
+      g_autofree uint8_t *one = g_malloc (size + 1);    /* its end is known to a sanitizer */
+      g_autofree uint8_t *other = g_malloc (size);
+
+      memset (one, 'x', size + 1);
+      memset (other, 'x', size);
+      g_assert_true (ipc_type_bytes_equal (one, other, size));
+      for (size_t i = 0; i < size; i++)
+        {
+          other[i] ^= 0x80;
+          g_assert_false (ipc_type_bytes_equal (one, other, size));
+          other[i] ^= 0x80;
+        }
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -648,6 +669,7 @@ main (int argc, char *argv[])
   ipc_test_add ("/core/body/type", test_split_type);
   ipc_test_add ("/core/text/type-every-character", test_type_every_character);
   ipc_test_add ("/core/text/type-sizes", test_type_sizes);
+  ipc_test_add ("/core/text/type-bytes-equal", test_type_bytes_equal);
   ipc_test_add ("/core/text/utf8-every-sequence", test_utf8_every_sequence);
   ipc_test_add ("/core/text/utf8-positions", test_utf8_positions);
   return ipc_test_run ();
