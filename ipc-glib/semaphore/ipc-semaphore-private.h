@@ -25,6 +25,7 @@ typedef struct
   IpcPermit **permits;          /* (owned) one a slot, made when first needed, (owner of the slot) */
   GMutex lock;
   GPtrArray *loose;             /* (mutex lock) permits that have lost their place to a newer one, and are still referenced */
+  GPtrArray *waiters;           /* (mutex lock) (element-type IpcWaiter) those of the main contexts that have waited */
 } IpcSemaphoreState;
 
 struct _IpcSemaphore

@@ -23,6 +23,17 @@ IpcPermit  *ipc_semaphore_acquire               (IpcSemaphore  *self,
                                                  GError       **error) G_GNUC_WARN_UNUSED_RESULT;
 
 IPC_AVAILABLE_IN_0_1
+void        ipc_semaphore_acquire_async         (IpcSemaphore  *self,
+                                                 gint           timeout,
+                                                 GCancellable  *cancellable,
+                                                 GAsyncReadyCallback callback,
+                                                 gpointer       user_data);
+IPC_AVAILABLE_IN_0_1
+IpcPermit  *ipc_semaphore_acquire_finish        (IpcSemaphore  *self,
+                                                 GAsyncResult  *result,
+                                                 GError       **error) G_GNUC_WARN_UNUSED_RESULT;
+
+IPC_AVAILABLE_IN_0_1
 GPtrArray  *ipc_semaphore_list_holders          (IpcSemaphore  *self,
                                                  GError       **error) G_GNUC_WARN_UNUSED_RESULT;
 
