@@ -27,27 +27,33 @@ function openSemaphore(name, permits) {
     return manager.open_semaphore(name);
 }
 
-function main(name, permits, milliseconds) {
+function sleep(milliseconds) {
+    return new Promise(resolve => GLib.timeout_add(GLib.PRIORITY_DEFAULT, milliseconds, () => {
+        resolve();
+        return GLib.SOURCE_REMOVE;
+    }));
+}
+
+async function main(name, permits, milliseconds) {
     const semaphore = openSemaphore(name, permits);
-    const permit = semaphore.acquire(-1);
-    // A permit that is only dropped would be held until it is collected.
-    try {
+    // A permit that is only dropped would be held until it is collected, so it is given back here.
+    await semaphore.withPermit(async () => {
         print(`${pid} works, ${semaphore.available_permits} of ${semaphore.total_permits} permits are free`);
-        GLib.usleep(milliseconds * 1000);
+        await sleep(milliseconds);
         print(`${pid} is done`);
-    } finally {
-        permit.release();
-    }
+    }, -1);
 }
 
 if (System.programArgs.length !== 3) {
     printerr('usage: semaphore-limit.js NAME PERMITS MILLISECONDS');
     System.exit(2);
 }
-try {
-    const [name, permits, milliseconds] = System.programArgs;
-    main(name, Number(permits), Number(milliseconds));
-} catch (error) {
+const loop = new GLib.MainLoop(null, false);
+const [name, permits, milliseconds] = System.programArgs;
+let status = 0;
+main(name, Number(permits), Number(milliseconds)).catch(error => {
     printerr(`semaphore-limit.js: ${error.message}`);
-    System.exit(1);
-}
+    status = 1;
+}).finally(() => loop.quit());
+loop.run();
+System.exit(status);

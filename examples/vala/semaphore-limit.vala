@@ -19,27 +19,39 @@ static Ipc.Semaphore open_semaphore (string name, uint permits) throws Error {
   }
 }
 
-static void work (string name, uint permits, uint milliseconds) throws Error {
+static async void pause_for (uint milliseconds) {
+  Timeout.add (milliseconds, pause_for.callback);
+  yield;
+}
+
+static async void work (string name, uint permits, uint milliseconds) throws Error {
   var semaphore = open_semaphore (name, permits);
   // It goes back when it goes out of scope, at the latest.
-  var permit = semaphore.acquire (-1);
+  var permit = yield semaphore.acquire_async (-1);
 
   print ("%d works, %u of %u permits are free\n", Posix.getpid (), semaphore.available_permits, semaphore.total_permits);
-  Thread.usleep (milliseconds * 1000);
+  yield pause_for (milliseconds);
   print ("%d is done\n", Posix.getpid ());
   permit.release ();
 }
 
 static int main (string[] args) {
+  var loop = new MainLoop ();
+  var status = 0;
+
   if (args.length != 4) {
     printerr ("usage: semaphore-limit NAME PERMITS MILLISECONDS\n");
     return 2;
   }
-  try {
-    work (args[1], uint.parse (args[2]), uint.parse (args[3]));
-    return 0;
-  } catch (Error error) {
-    printerr ("semaphore-limit: %s\n", error.message);
-    return 1;
-  }
+  work.begin (args[1], uint.parse (args[2]), uint.parse (args[3]), (source, result) => {
+    try {
+      work.end (result);
+    } catch (Error error) {
+      printerr ("semaphore-limit: %s\n", error.message);
+      status = 1;
+    }
+    loop.quit ();
+  });
+  loop.run ();
+  return status;
 }

@@ -5,7 +5,8 @@
 // - Ipc.Message.make(type, payload, headers, fds), with properties instead of getters;
 // - handlers that return a string, Uint8Array, object or Ipc.Message, or are
 //   async, and whose exceptions reach the peer as an error reply;
-// - promises from every *_async method, for..of over server.connections.
+// - promises from every *_async method, for..of over server.connections;
+// - semaphore.withPermit(async permit => …), which releases it at the end.
 //
 // Everything stays usable without it, by the names of the C API; but then a
 // handler must say `request.ref()` to keep a request past its return, because GJS
@@ -160,6 +161,16 @@ const holderProperties = {
     since: holder => holder.get_since(),
 };
 
+// What func returns, or a promise of it. A permit that is only dropped would be held until it is collected, if ever.
+async function withPermit(func, timeout = Ipc.TIMEOUT_DEFAULT, cancellable = null) {
+    const permit = await this.acquire_async(timeout, cancellable);
+    try {
+        return await func(permit);
+    } finally {
+        permit.release();
+    }
+}
+
 // ---- handlers ----
 
 function toReply(request, result) {
@@ -295,8 +306,10 @@ function _init() {
         fillIn(proto, 'request', 1, [Ipc.TIMEOUT_DEFAULT, null]);
     }
 
+    promisify(Semaphore.prototype, 'acquire', 0, [Ipc.TIMEOUT_DEFAULT, null]);
     fillIn(Semaphore.prototype, 'acquire', 0, [Ipc.TIMEOUT_DEFAULT, null]);
     fillIn(SemaphoreManager.prototype, 'create_semaphore', 1, [0]);
+    Semaphore.prototype.withPermit = withPermit;
 
     makeIterable(Server.prototype, 'connections');
     if (Manager)

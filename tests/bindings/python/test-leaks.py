@@ -53,6 +53,9 @@ class TestLeaks(Case):
             for _ in range(n):
                 with semaphore.acquire():
                     semaphore.try_acquire()
+            for _ in range(n // 5):
+                async with semaphore.acquire_async():
+                    pass
         await many(WARM_UP)
         before = resident()
         await many(N)

@@ -14,6 +14,11 @@ static void assert_free (Ipc.Semaphore semaphore, uint n_free) {
   assert_cmpuint (semaphore.available_permits, CompareOperator.EQ, n_free);
 }
 
+static async void wait_for_waiters (Ipc.Semaphore semaphore, uint n_waiters) {
+  while (semaphore.waiters != n_waiters)
+    yield turn ();
+}
+
 /* The end of a block is the end of what was acquired in it. */
 static void test_blocking () {
   try {
@@ -66,6 +71,33 @@ static void test_manager () {
   }
 }
 
+static async void test_async () throws Error {
+  var semaphore = make (1);
+  var cancellable = new Cancellable ();
+  {
+    var permit = yield semaphore.acquire_async (-1);
+    assert_true (permit.get_is_held ());
+    try {
+      yield semaphore.acquire_async (10);
+      assert_not_reached ();
+    } catch (Ipc.Error.TIMED_OUT error) {
+    }
+    AsyncResult? result = null;
+    semaphore.acquire_async.begin (-1, cancellable, (source, r) => result = r);
+    yield wait_for_waiters (semaphore, 1);
+    cancellable.cancel ();
+    while (result == null)
+      yield turn ();
+    try {
+      semaphore.acquire_async.end (result);
+      assert_not_reached ();
+    } catch (IOError.CANCELLED error) {
+    }
+    assert_free (semaphore, 0);
+  }
+  assert_free (semaphore, 1);
+}
+
 static void test_processes () {
   try {
     var semaphore = make (1);
@@ -114,6 +146,7 @@ static int main (string[] args) {
   Posix.alarm (DEADLINE_S);
   Test.add_func ("/vala/semaphores/blocking", test_blocking);
   Test.add_func ("/vala/semaphores/manager", test_manager);
+  add_async_test ("/vala/semaphores/async", (done) => test_async.begin ((owned) done), (result) => test_async.end (result));
   Test.add_func ("/vala/semaphores/processes", test_processes);
   return run_in_scope ();
 }
