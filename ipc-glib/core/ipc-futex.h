@@ -29,5 +29,16 @@ bool    ipc_futex_wait_any (const IpcFutexWait *waits, unsigned n, int64_t deadl
 /* Wakes up to N sleepers; how many it were. */
 int     ipc_futex_wake     (_Atomic uint32_t *word, int n);
 
+/* While looking at a word again and again. */
+static inline void
+ipc_relax (void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause ();
+#elif defined(__aarch64__)
+  __asm__ __volatile__ ("yield");
+#endif
+}
+
 /* For tests: as if the kernel could only wait for one word. */
 void    ipc_futex_set_single (bool single);

@@ -41,19 +41,19 @@ fill (int fd, const char *data, size_t size)
 }
 
 /* That it cannot be executed is to be said since Linux 6.3, and unknown before. */
-static int
-create (void)
+int
+ipc_memfd_open (const char *name)
 {
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  int fd = memfd_create ("ipc-glib payload", flags | MFD_NOEXEC_SEAL);
+  int fd = memfd_create (name, flags | MFD_NOEXEC_SEAL);
 
-  return fd < 0 && errno == EINVAL ? memfd_create ("ipc-glib payload", flags) : fd;
+  return fd < 0 && errno == EINVAL ? memfd_create (name, flags) : fd;
 }
 
 int
 ipc_memfd_create (const void *data, size_t size)
 {
-  int fd = create ();
+  int fd = ipc_memfd_open ("ipc-glib payload");
   int problem;
 
   if (fd < 0)

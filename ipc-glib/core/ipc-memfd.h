@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A payload in a sealed memfd: memory that one process has filled and nobody can
+ * Memfds, and a payload in a sealed one: memory that one process has filled and nobody can
  * change any more, so that another one may look at it where it lies.
  */
 #pragma once
 
 #include "core/ipc-fault.h"
 
+/* An empty memfd that can be sealed, and not be executed; -1 with errno. NAME is seen in /proc. */
+int  ipc_memfd_open   (const char *name);
 /* A memfd with a copy of the SIZE bytes of DATA, sealed; -1 with errno. */
 int  ipc_memfd_create (const void *data, size_t size);
 

@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "core/ipc-fork.h"
+#include "core/ipc-memfd.h"
 #include "core/ipc-path-lock.h"
 
 #define FORMAT 1u
 #define MAX_NAME 128
+#define ANONYMOUS "(anonymous)"
 
 static const char magic[8] = { 'i', 'p', 'c', '-', 'g', 'l', 'i', 'b' };
 
@@ -52,6 +54,31 @@ fault_errno (IpcFault *fault, const char *what, const char *name)
   return ipc_fault_set_errno (fault, errno, "cannot %s \"%s\"", what, name);
 }
 
+/* How many bytes of a segment follow it at first. */
+static uint64_t
+get_rest (const IpcSharedInfo *info)
+{
+  return info->kind == IPC_SHARED_MEMORY ? info->geometry[0] : 0;
+}
+
+static bool
+map_file (IpcSharedFile *file, const char *name, bool writable, IpcFault *fault)
+{
+  size_t size = (size_t) file->info.size;
+  void *map = mmap (NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file->fd, 0);
+
+  if (map == MAP_FAILED)
+    return fault_errno (fault, "map", name);
+  file->guard = ipc_guard_map (map, size);
+  if (file->guard == NULL)
+    {
+      munmap (map, size);
+      return ipc_fault_set_errno (fault, ENOMEM, "cannot map \"%s\"", name);
+    }
+  file->map = map;
+  return true;
+}
+
 /* ---- making ---- */
 
 static void
@@ -77,12 +104,11 @@ make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill,
   /* The umask is not to decide. */
   if (fchmod (fd, 0600) != 0 || fstat (fd, &status) != 0)
     return fault_errno (fault, "make", name);
-  errno = posix_fallocate (fd, 0, (off_t) wanted->size);
+  errno = posix_fallocate (fd, 0, (off_t) (wanted->size + get_rest (wanted)));
   if (errno != 0)
     return fault_errno (fault, "make", name);
-  made.map = mmap (NULL, wanted->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (made.map == MAP_FAILED)
-    return fault_errno (fault, "map", name);
+  if (!map_file (&made, name, true, fault))
+    return false;
   made.device = status.st_dev;
   made.inode = status.st_ino;
   complete_info (&made.info);
@@ -127,8 +153,8 @@ check_wanted (const char *name, const IpcSharedInfo *wanted, IpcFault *fault)
 {
   if (strlen (name) > MAX_NAME / 2)
     return ipc_fault_set (fault, IPC_FAULT_INVALID_NAME, "a name of %zu bytes, limit %d", strlen (name), MAX_NAME / 2);
-  if (wanted->size < IPC_SHARED_HEADER_SIZE || wanted->size > INT64_MAX)
-    return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\": %" PRIu64 " bytes", name, wanted->size);
+  if (wanted->size < IPC_SHARED_HEADER_SIZE || wanted->size > INT64_MAX || get_rest (wanted) > INT64_MAX - wanted->size)
+    return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\": %" PRIu64 " bytes", name, wanted->size + get_rest (wanted));
   return true;
 }
 
@@ -167,6 +193,28 @@ ipc_shared_file_create (int directory_fd, const char *name, const IpcSharedInfo 
   return named;
 }
 
+bool
+ipc_shared_file_create_anonymous (const IpcSharedInfo *info, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault)
+{
+  IpcSharedFile made = { .fd = -1 };
+  int fd;
+
+  if (!check_wanted (ANONYMOUS, info, fault))
+    return false;
+  fd = ipc_fork_open (ipc_memfd_open ("ipc-glib segment"));
+  if (fd < 0)
+    return fault_errno (fault, "make", ANONYMOUS);
+  if (make (fd, ANONYMOUS, info, fill, data, &made, fault) &&
+      (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0 || fault_errno (fault, "seal", ANONYMOUS)))
+    {
+      *file = made;
+      return true;
+    }
+  made.fd = fd;
+  ipc_shared_file_close (&made);
+  return false;
+}
+
 /* ---- opening ---- */
 
 static bool
@@ -198,34 +246,34 @@ check_header (const char *name, const Header *header, uint64_t size, IpcSharedKi
     return ipc_fault_set (fault, IPC_FAULT_VERSION, "\"%s\" has layout %" PRIu32 ", this library knows %" PRIu32, name, info->layout, layout);
   if (info->size > max_size)
     return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\" has %" PRIu64 " bytes, limit %" PRIu64, name, info->size, max_size);
-  if (info->size < IPC_SHARED_HEADER_SIZE || info->size != size)
+  if (info->size < IPC_SHARED_HEADER_SIZE || (info->kind == IPC_SHARED_MEMORY ? info->size > size : info->size != size))
     return ipc_fault_set (fault, IPC_FAULT_CORRUPT, "\"%s\": %" PRIu64 " bytes, its header says %" PRIu64, name, size, info->size);
   return true;
 }
 
+/* What is known about the status of the file is all right. */
 static bool
-load (int fd, const char *name, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault)
+load (int fd, const char *name, const struct stat *status, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable,
+      IpcSharedFile *file, IpcFault *fault)
 {
-  IpcSharedFile loaded = { .fd = fd };
-  struct stat status;
+  IpcSharedFile loaded = { .fd = fd, .device = status->st_dev, .inode = status->st_ino };
   Header copy;
 
-  if (fstat (fd, &status) != 0)
-    return fault_errno (fault, "look at", name);
-  if (!check_file (name, &status, fault))
-    return false;
   if (pread (fd, &copy, sizeof copy, 0) != (ssize_t) sizeof copy)
-    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\": %jd bytes are too few for a file of this library", name, (intmax_t) status.st_size);
-  if (!check_header (name, &copy, (uint64_t) status.st_size, kind, layout, max_size, fault))
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\": %jd bytes are too few for a file of this library", name, (intmax_t) status->st_size);
+  if (!check_header (name, &copy, (uint64_t) status->st_size, kind, layout, max_size, fault))
     return false;
-  loaded.map = mmap (NULL, copy.info.size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-  if (loaded.map == MAP_FAILED)
-    return fault_errno (fault, "map", name);
   loaded.info = copy.info;
-  loaded.device = status.st_dev;
-  loaded.inode = status.st_ino;
+  if (!map_file (&loaded, name, writable, fault))
+    return false;
   *file = loaded;
   return true;
+}
+
+static bool
+look_at (int fd, const char *name, struct stat *status, IpcFault *fault)
+{
+  return fstat (fd, status) == 0 || fault_errno (fault, "look at", name);
 }
 
 bool
@@ -234,6 +282,7 @@ ipc_shared_file_open (int directory_fd, const char *name, IpcSharedKind kind, ui
 {
   /* Not blocking, in case it is a FIFO. */
   int fd = ipc_fork_open (openat (directory_fd, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat status;
 
   if (fd < 0 && errno == ENOENT)
     return ipc_fault_set (fault, IPC_FAULT_NOT_FOUND, "there is no \"%s\"", name);
@@ -243,19 +292,37 @@ ipc_shared_file_open (int directory_fd, const char *name, IpcSharedKind kind, ui
     return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\" is not a regular file", name);
   if (fd < 0)
     return fault_errno (fault, "open", name);
-  if (load (fd, name, kind, layout, max_size, writable, file, fault))
+  if (look_at (fd, name, &status, fault) && check_file (name, &status, fault) &&
+      load (fd, name, &status, kind, layout, max_size, writable, file, fault))
     return true;
   ipc_fork_close (fd);
   return false;
 }
 
+bool
+ipc_shared_file_adopt (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault)
+{
+  struct stat status;
+  int seals = fcntl (fd, F_GET_SEALS);
+
+  if (!look_at (fd, ANONYMOUS, &status, fault))
+    return false;
+  if (!S_ISREG (status.st_mode))
+    return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "%s is not a regular file", ANONYMOUS);
+  if ((seals < 0 || (seals & F_SEAL_SHRINK) == 0) && !check_file (ANONYMOUS, &status, fault))
+    return false;
+  return load (fd, ANONYMOUS, &status, kind, layout, max_size, writable, file, fault);
+}
+
 void
 ipc_shared_file_close (IpcSharedFile *file)
 {
+  ipc_guard_unmap (file->guard);
   if (file->map != NULL)
     munmap (file->map, file->info.size);
   if (file->fd >= 0)
     ipc_fork_close (file->fd);
+  file->guard = NULL;
   file->map = NULL;
   file->fd = -1;
 }

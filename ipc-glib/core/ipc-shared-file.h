@@ -9,6 +9,11 @@
  * The header says what the file is and how large its parts are. It is read into private memory, judged there, and only
  * the copy is used: what others write into the map afterwards cannot move a bound.
  *
+ * Of a segment of memory, what is mapped here is only what precedes its bytes, and of a fixed size. They follow it, geometry[0] of
+ * them when it was made, and may become more.
+ *
+ * The map is guarded (core/ipc-guard.h): if somebody makes the file shorter, what is gone reads as zero, and the file is broken.
+ *
  * To delete is to take the name away and to set a word in the header. Those who have the file go on with it. The next one of that
  * name is another file.
  */
@@ -18,6 +23,7 @@
 #include <sys/types.h>
 
 #include "core/ipc-fault.h"
+#include "core/ipc-guard.h"
 
 #define IPC_SHARED_HEADER_SIZE 4096u
 #define IPC_SHARED_ID_SIZE 16
@@ -35,7 +41,7 @@ typedef struct
 {
   uint32_t kind;                              /* IpcSharedKind */
   uint32_t layout;                            /* version of what follows the header */
-  uint64_t size;                              /* of the whole file */
+  uint64_t size;                              /* of the file, without the bytes of a segment */
   uint64_t geometry[IPC_SHARED_GEOMETRY];     /* means what the kind says */
   uint8_t id[IPC_SHARED_ID_SIZE];             /* random */
   int64_t created_at;                         /* µs since 1970, UTC */
@@ -47,6 +53,7 @@ typedef struct
   int fd;                       /* fork-guarded; -1: closed */
   uint8_t *map;                 /* the header is at its start */
   IpcSharedInfo info;           /* the copy that was judged */
+  IpcGuard *guard;
   dev_t device;
   ino_t inode;
 } IpcSharedFile;
@@ -62,6 +69,11 @@ bool ipc_shared_file_create (int directory_fd, const char *name, const IpcShared
  * UNSAFE_PATH; CORRUPT; VERSION; TOO_LARGE if it is over MAX_SIZE. */
 bool ipc_shared_file_open   (int directory_fd, const char *name, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable,
                              IpcSharedFile *file, IpcFault *fault);
+/* The same without a name, in a memfd that is sealed against becoming shorter. */
+bool ipc_shared_file_create_anonymous (const IpcSharedInfo *info, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault);
+/* One whose descriptor somebody sent. It has to be sealed so, or a file of ours that no other user can write. Takes FD on success; the
+ * caller has guarded it. What is not a file of this library at all is WRONG_TYPE. */
+bool ipc_shared_file_adopt  (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault);
 /* Not in a forked child. */
 void ipc_shared_file_close  (IpcSharedFile *file);
 
@@ -71,6 +83,13 @@ bool ipc_shared_file_delete (int directory_fd, const char *name, IpcSharedFile *
 bool ipc_shared_file_is_deleted (const IpcSharedFile *file);
 /* The word that is not 0 any more once it is deleted. */
 _Atomic uint32_t *ipc_shared_file_get_deleted_word (const IpcSharedFile *file);
+
+/* False: somebody has made it shorter. */
+static inline bool
+ipc_shared_file_is_intact (const IpcSharedFile *file)
+{
+  return !ipc_guard_is_broken (file->guard);
+}
 
 static inline uint8_t *
 ipc_shared_file_get_body (const IpcSharedFile *file)

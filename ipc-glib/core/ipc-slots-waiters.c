@@ -35,7 +35,8 @@ ipc_slots_take_entry (IpcSlots *self, unsigned bell, unsigned *index)
       atomic_store (&entry->ticket, 0);
       atomic_store (&entry->bell, bell);
       atomic_store (&entry->woken, 0);
-      atomic_store (&entry->since, ipc_futex_now ());
+      /* Who has less patience counts as one that has waited before. */
+      atomic_store (&entry->since, ipc_futex_now () - (self->patience < IPC_SLOTS_PATIENCE_NS ? IPC_SLOTS_PATIENCE_NS - self->patience : 0));
       atomic_store (&entry->ticket, atomic_fetch_add (&head->last_ticket, 1) + 1);
       *index = i;
       return true;

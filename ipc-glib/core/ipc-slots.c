@@ -261,6 +261,23 @@ ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned m
   return n;
 }
 
+/* Where what one waits for takes no longer than to fall asleep and to wake up. */
+static bool
+spin (const IpcSlots *self, const IpcSlotsWaiter *waiter)
+{
+  int64_t until = ipc_futex_now () + self->spin;
+
+  do
+    for (int i = 0; i < 64; i++)
+      {
+        if (ipc_slots_is_woken (self, waiter))
+          return true;
+        ipc_relax ();
+      }
+  while (ipc_futex_now () < until);
+  return false;
+}
+
 static void
 nap (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t wake_at)
 {
@@ -268,6 +285,8 @@ nap (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t wake_at)
   unsigned n;
   bool missed;
 
+  if (self->spin > 0 && spin (self, waiter))
+    return;
   waits_for[0] = (IpcFutexWait){ .word = &ipc_slots_get_entry (self, waiter->entry)->woken, .expected = 0 };
   n = ipc_slots_watch (self, waits_for, 1, NAP_WORDS, &missed);
   if (!missed || waiter->n_looks > 0)

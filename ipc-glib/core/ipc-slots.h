@@ -36,7 +36,8 @@ typedef struct
   _Atomic uint32_t *deleted;    /* not 0: nobody waits any more */
   _Atomic uint32_t hint;        /* where to look first */
   _Atomic int64_t next_sweep;   /* of this process; monotonic, ns */
-  int64_t patience;             /* IPC_SLOTS_PATIENCE_NS; other values are for tests */
+  int64_t patience;             /* IPC_SLOTS_PATIENCE_NS; with less, waiting for less makes starve */
+  int64_t spin;                 /* so long one that waits looks before it sleeps, in ns */
 } IpcSlots;
 
 typedef struct

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * See ipc-section.h. Sequence locks after C. Lameter (Linux 2.5.60) as H.-J. Boehm, "Can seqlocks get along with programming
+ * language memory models?" (2012), puts them into the C11 memory model; intentions that are written down first after redo logs of
+ * databases.
+ */
+#include "core/ipc-section.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "core/ipc-racy-copy.h"
+
+#define STRIPES 16u             /* those who read in different processes do not wait for one cache line */
+#define LITTLE 16384u           /* to copy that takes no longer than to wake somebody up */
+#define ATTEMPTS_LITTLE 64
+#define ATTEMPTS_MUCH 2
+#define SPIN_NS 100000          /* so long one that waits for much looks before it sleeps */
+
+enum
+{
+  TEARS,                        /* what an intention says of a crash: it leaves a tear */
+  REDOES,                       /* the bytes are in the journal */
+};
+
+typedef struct
+{
+  _Alignas (64) _Atomic uint64_t n_reads;
+  _Atomic int64_t last_read;
+} Stripe;
+
+/* What precedes the lock. All but the stripes, and the length where it grows, changes only with the lock. */
+typedef struct
+{
+  _Alignas (64) _Atomic uint64_t sequence;      /* odd: somebody writes, or died of it */
+  _Atomic uint64_t begin;       /* the intention: what is being written */
+  _Atomic uint64_t end;
+  _Atomic uint32_t kind;
+  _Atomic uint64_t torn_begin;
+  _Atomic uint64_t torn_end;    /* 0: nothing is torn */
+  _Atomic int64_t last_write;
+  _Alignas (64) _Atomic uint64_t length;
+  Stripe stripes[STRIPES];
+  _Alignas (64) uint8_t journal[IPC_SECTION_ATOMIC];
+} Control;
+
+_Static_assert (sizeof (Control) == 64 * (2 + STRIPES) + IPC_SECTION_ATOMIC, "the layout is shared between processes");
+
+/* It does not go away while somebody is attached, whether or not its name does. */
+static _Atomic uint32_t never;
+
+static Control *
+get_control (const IpcSection *self)
+{
+  return (Control *) self->memory;
+}
+
+size_t
+ipc_section_get_size (void)
+{
+  return sizeof (Control) + ipc_slots_get_size (1, IPC_SECTION_MAX_WAITERS);
+}
+
+void
+ipc_section_init (IpcSection *self, uint8_t *memory, IpcPresence *presence)
+{
+  *self = (IpcSection){ .memory = memory, .locks = presence != NULL, .patience = IPC_SECTION_PATIENCE_NS };
+  if (presence == NULL)
+    return;
+  ipc_slots_init (&self->quick, memory + sizeof (Control), 1, IPC_SECTION_MAX_WAITERS, presence, &never);
+  ipc_slots_init (&self->fair, memory + sizeof (Control), 1, IPC_SECTION_MAX_WAITERS, presence, &never);
+  self->fair.patience = 0;
+  self->fair.spin = SPIN_NS;
+}
+
+uint64_t
+ipc_section_get_length (const IpcSection *self)
+{
+  return atomic_load_explicit (&get_control (self)->length, memory_order_acquire);
+}
+
+void
+ipc_section_set_length (IpcSection *self, uint64_t length)
+{
+  atomic_store_explicit (&get_control (self)->length, length, memory_order_release);
+}
+
+static int64_t
+get_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+  return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static bool
+overlap (uint64_t begin, uint64_t end, uint64_t other_begin, uint64_t other_end)
+{
+  return begin < other_end && other_begin < end;
+}
+
+/* ---- the lock ---- */
+
+static IpcSlots *
+get_lock (IpcSection *self, size_t size)
+{
+  return size <= LITTLE ? &self->quick : &self->fair;
+}
+
+static bool
+get_torn (const Control *control, uint64_t *begin, uint64_t *end)
+{
+  *end = atomic_load_explicit (&((Control *) control)->torn_end, memory_order_relaxed);
+  *begin = atomic_load_explicit (&((Control *) control)->torn_begin, memory_order_relaxed);
+  return *end != 0;
+}
+
+/* Each store alone makes what is torn larger, so whoever is killed in between leaves nothing that doing it again does not mend. */
+static void
+tear (Control *control, uint64_t begin, uint64_t end)
+{
+  uint64_t torn_begin, torn_end;
+
+  if (!get_torn (control, &torn_begin, &torn_end) || begin < torn_begin)
+    atomic_store (&control->torn_begin, begin);
+  if (end > torn_end)
+    atomic_store (&control->torn_end, end);
+}
+
+/* A write that covers all of what is torn makes it whole. */
+static void
+mend (Control *control, uint64_t begin, uint64_t end)
+{
+  uint64_t torn_begin, torn_end;
+
+  if (get_torn (control, &torn_begin, &torn_end) && begin <= torn_begin && torn_end <= end)
+    atomic_store (&control->torn_end, 0);
+}
+
+/* The last one who wrote died of it. What it said may be anything, as it is in shared memory. */
+static void
+settle (Control *control, const IpcSectionData *data, uint64_t begin, uint64_t end)
+{
+  if (atomic_load (&control->kind) == REDOES && end - begin <= IPC_SECTION_ATOMIC)
+    {
+      ipc_racy_copy (data->bytes + begin, control->journal, (size_t) (end - begin));
+      mend (control, begin, end);
+    }
+  else if (begin < end)
+    tear (control, begin, end);
+  atomic_store (&control->sequence, (atomic_load (&control->sequence) | 1) + 1);
+}
+
+static IpcSectionOutcome
+settle_if_needed (IpcSection *self, const IpcSectionData *data)
+{
+  Control *control = get_control (self);
+  uint64_t begin, end, length;
+
+  if ((atomic_load_explicit (&control->sequence, memory_order_acquire) & 1) == 0)
+    return IPC_SECTION_DONE;
+  if (!data->writable)
+    return IPC_SECTION_READ_ONLY;
+  begin = atomic_load (&control->begin);
+  end = atomic_load (&control->end);
+  length = ipc_section_get_length (self);
+  if (end > data->length && end <= length)
+    return IPC_SECTION_GROWN;
+  end = end < data->length ? end : data->length;
+  settle (control, data, begin < end ? begin : end, end);
+  return IPC_SECTION_DONE;
+}
+
+static IpcSectionOutcome
+lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data)
+{
+  IpcSectionOutcome outcome;
+  int64_t deadline = 0;
+  unsigned slot;
+
+  if (!self->locks)
+    return IPC_SECTION_UNSUPPORTED;
+  while (!ipc_slots_try (slots, &slot))
+    {
+      IpcSlotsOutcome waited;
+
+      if (deadline == 0)
+        deadline = ipc_futex_now () + self->patience;
+      waited = ipc_slots_acquire (slots, deadline, NULL, &slot);
+      if (waited == IPC_SLOTS_ACQUIRED)
+        break;
+      /* Where too many wait, they come and go. */
+      if (waited != IPC_SLOTS_TOO_MANY || ipc_futex_now () >= deadline)
+        return IPC_SECTION_BUSY;
+    }
+  outcome = settle_if_needed (self, data);
+  if (outcome != IPC_SECTION_DONE)
+    ipc_slots_release (slots, 0);
+  return outcome;
+}
+
+IpcSectionOutcome
+ipc_section_lock (IpcSection *self, const IpcSectionData *data)
+{
+  return lock (self, &self->quick, data);
+}
+
+void
+ipc_section_unlock (IpcSection *self)
+{
+  ipc_slots_release (&self->quick, 0);
+}
+
+IpcOwner
+ipc_section_get_writer (IpcSection *self)
+{
+  int64_t since;
+
+  return self->locks ? ipc_slots_get_holder (&self->quick, 0, &since) : 0;
+}
+
+/* ---- writing ---- */
+
+static void
+note_written (Control *control)
+{
+  atomic_store_explicit (&control->last_write, get_time (), memory_order_relaxed);
+}
+
+/* Says what is going to be written. From the odd sequence number on it is promised. */
+static uint64_t
+begin_write (Control *control, uint64_t begin, uint64_t end, uint32_t kind)
+{
+  uint64_t sequence = atomic_load_explicit (&control->sequence, memory_order_relaxed);
+
+  atomic_store_explicit (&control->begin, begin, memory_order_relaxed);
+  atomic_store_explicit (&control->end, end, memory_order_relaxed);
+  atomic_store_explicit (&control->kind, kind, memory_order_relaxed);
+  /* No byte is changed before it is odd. Much is copied by stores that wait for no others, but for a locked instruction. */
+  if (kind == TEARS)
+    atomic_store_explicit (&control->sequence, sequence + 1, memory_order_seq_cst);
+  else
+    atomic_store_explicit (&control->sequence, sequence + 1, memory_order_release);
+  ipc_racy_fence (memory_order_release);
+  return sequence + 1;
+}
+
+static void
+end_write (Control *control, uint64_t sequence)
+{
+  if (atomic_load_explicit (&control->torn_end, memory_order_relaxed) != 0)
+    mend (control, atomic_load_explicit (&control->begin, memory_order_relaxed), atomic_load_explicit (&control->end, memory_order_relaxed));
+  atomic_store_explicit (&control->sequence, sequence + 1, memory_order_release);
+}
+
+IpcSectionOutcome
+ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size)
+{
+  Control *control = get_control (self);
+  IpcSlots *slots = get_lock (self, size);
+  IpcSectionOutcome outcome = lock (self, slots, data);
+  uint64_t sequence;
+
+  if (outcome != IPC_SECTION_DONE)
+    return outcome;
+  if (size <= IPC_SECTION_ATOMIC)
+    ipc_racy_copy (control->journal, from, size);
+  sequence = begin_write (control, offset, offset + size, size <= IPC_SECTION_ATOMIC ? REDOES : TEARS);
+  ipc_racy_copy (data->bytes + offset, from, size);
+  end_write (control, sequence);
+  note_written (control);
+  ipc_slots_release (slots, 0);
+  return IPC_SECTION_DONE;
+}
+
+/* ---- reading ---- */
+
+static void
+note_read (IpcSection *self)
+{
+  Stripe *stripe = &get_control (self)->stripes[self->locks ? ipc_owner_get_index (self->quick.me) % STRIPES : 0];
+
+  atomic_fetch_add_explicit (&stripe->n_reads, 1, memory_order_relaxed);
+  atomic_store_explicit (&stripe->last_read, get_time (), memory_order_relaxed);
+}
+
+static IpcSectionOutcome
+judge (const Control *control, uint64_t offset, size_t size)
+{
+  uint64_t begin, end;
+
+  return get_torn (control, &begin, &end) && overlap (offset, offset + size, begin, end) ? IPC_SECTION_TORN : IPC_SECTION_DONE;
+}
+
+/* False: somebody was writing there. */
+static bool
+try_read (Control *control, const IpcSectionData *data, uint64_t offset, void *to, size_t size, IpcSectionOutcome *outcome)
+{
+  uint64_t sequence = atomic_load_explicit (&control->sequence, memory_order_acquire);
+
+  if ((sequence & 1) != 0 &&
+      overlap (offset, offset + size, atomic_load_explicit (&control->begin, memory_order_relaxed),
+               atomic_load_explicit (&control->end, memory_order_relaxed)))
+    return false;
+  ipc_racy_copy (to, data->bytes + offset, size);
+  *outcome = judge (control, offset, size);
+  ipc_racy_fence (memory_order_acquire);
+  return atomic_load_explicit (&control->sequence, memory_order_relaxed) == sequence;
+}
+
+/* Without the lock there is nothing but to try again. */
+static IpcSectionOutcome
+read_patiently (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
+{
+  int64_t deadline = ipc_futex_now () + self->patience;
+  IpcSectionOutcome outcome;
+
+  do
+    for (int i = 0; i < 100; i++, ipc_relax ())
+      if (try_read (get_control (self), data, offset, to, size, &outcome))
+        return outcome;
+  while (ipc_futex_now () < deadline);
+  return IPC_SECTION_BUSY;
+}
+
+static IpcSectionOutcome
+read_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
+{
+  IpcSlots *slots = get_lock (self, size);
+  IpcSectionOutcome outcome = lock (self, slots, data);
+
+  if (outcome != IPC_SECTION_DONE)
+    return outcome;
+  ipc_racy_copy (to, data->bytes + offset, size);
+  outcome = judge (get_control (self), offset, size);
+  ipc_slots_release (slots, 0);
+  return outcome;
+}
+
+IpcSectionOutcome
+ipc_section_read (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
+{
+  int attempts = size <= LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
+  IpcSectionOutcome outcome = IPC_SECTION_BUSY;
+
+  for (int i = 0; i < attempts && outcome == IPC_SECTION_BUSY; i++)
+    {
+      if (try_read (get_control (self), data, offset, to, size, &outcome))
+        break;
+      outcome = IPC_SECTION_BUSY;
+      ipc_relax ();
+    }
+  if (outcome == IPC_SECTION_BUSY)
+    outcome = self->locks ? read_locked (self, data, offset, to, size) : read_patiently (self, data, offset, to, size);
+  if (outcome == IPC_SECTION_DONE && self->locks)
+    note_read (self);
+  return outcome;
+}
+
+/* ---- what is torn ---- */
+
+bool
+ipc_section_get_torn (const IpcSection *self, uint64_t *begin, uint64_t *end)
+{
+  return get_torn (get_control (self), begin, end);
+}
+
+IpcSectionOutcome
+ipc_section_accept (IpcSection *self, const IpcSectionData *data)
+{
+  IpcSectionOutcome outcome = ipc_section_lock (self, data);
+
+  if (outcome != IPC_SECTION_DONE)
+    return outcome;
+  atomic_store (&get_control (self)->torn_end, 0);
+  ipc_section_unlock (self);
+  return outcome;
+}
+
+void
+ipc_section_count (IpcSection *self, IpcSectionStatistics *statistics)
+{
+  Control *control = get_control (self);
+
+  *statistics = (IpcSectionStatistics){
+    .n_writes = atomic_load_explicit (&control->sequence, memory_order_relaxed) / 2,
+    .last_access = atomic_load_explicit (&control->last_write, memory_order_relaxed),
+  };
+  for (unsigned i = 0; i < STRIPES; i++)
+    {
+      int64_t last = atomic_load_explicit (&control->stripes[i].last_read, memory_order_relaxed);
+
+      statistics->n_reads += atomic_load_explicit (&control->stripes[i].n_reads, memory_order_relaxed);
+      if (last > statistics->last_access)
+        statistics->last_access = last;
+    }
+}
