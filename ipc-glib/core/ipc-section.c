@@ -64,7 +64,7 @@ ipc_section_get_size (void)
 void
 ipc_section_init (IpcSection *self, uint8_t *memory, IpcPresence *presence)
 {
-  *self = (IpcSection){ .memory = memory, .locks = presence != NULL, .patience = IPC_SECTION_PATIENCE_NS };
+  *self = (IpcSection){ .memory = memory, .locks = presence != NULL, .patience = IPC_SECTION_PATIENCE_NS, .redoes = IPC_SECTION_ATOMIC };
   if (presence == NULL)
     return;
   ipc_slots_init (&self->quick, memory + sizeof (Control), 1, IPC_SECTION_MAX_WAITERS, presence, &never);
@@ -264,9 +264,9 @@ ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
-  if (size <= IPC_SECTION_ATOMIC)
+  if (size <= self->redoes)
     ipc_racy_copy (control->journal, from, size);
-  sequence = begin_write (control, offset, offset + size, size <= IPC_SECTION_ATOMIC ? REDOES : TEARS);
+  sequence = begin_write (control, offset, offset + size, size <= self->redoes ? REDOES : TEARS);
   ipc_racy_copy (data->bytes + offset, from, size);
   end_write (control, sequence);
   note_written (control);

@@ -30,7 +30,8 @@ typedef struct
   bool locks;                   /* can take the lock: MEMORY is writable, and owner ids are of our table of processes */
   IpcSlots quick;               /* the lock, as those see it who read and write little, */
   IpcSlots fair;                /* or much */
-  int64_t patience;             /* IPC_SECTION_PATIENCE_NS; less is for tests */
+  int64_t patience;             /* IPC_SECTION_PATIENCE_NS; less is for tests, */
+  size_t redoes;                /* and so is less than IPC_SECTION_ATOMIC here */
 } IpcSection;
 
 /* The bytes, as far as this process has mapped them. */

@@ -9,20 +9,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/ipc-futex.h"
+#include "ipc-test-step.h"
 #include "ipc-test.h"
 
 #define N_ENTRIES 64u
-/* What sanitizers put in makes many more instructions, none of which are those of users. */
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
-#define STRIDE 61u
-#else
-#define STRIDE 1u
-#endif
 #define MS 1000000
 
 /* ── A table in memory that processes share ── */
@@ -414,7 +408,7 @@ test_holder_killed (IpcTest *test)
 
 /* ── Killed after each instruction ── */
 
-#ifdef __x86_64__
+#ifdef IPC_TEST_CAN_STEP
 
 typedef enum
 {
@@ -485,48 +479,32 @@ go (Table *table, Step step, Walk *walk)
     }
 }
 
-/* A process that is stopped right before its walk. */
-static pid_t
-start_walker (Table *table, Step step)
+/* What a walker is told. */
+typedef struct
 {
-  pid_t pid = fork ();
-  int status;
+  Table *table;
+  Step step;
+  Walk walk;
+} Walker;
 
-  if (pid == 0)
-    {
-      Walk walk;
+static void
+prepare_cb (gpointer data)
+{
+  Walker *walker = data;
 
-      view_init (table);
-      /* However slow the steps are. */
-      if (step == STEP_WAKES)
-        table->slots.patience = G_MAXINT64;
-      prepare_walk (table, step, &walk);
-      ptrace (PTRACE_TRACEME, 0, NULL, NULL);
-      raise (SIGSTOP);
-      go (table, step, &walk);
-      raise (SIGUSR1);
-      _exit (0);
-    }
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_true (WIFSTOPPED (status));
-  return pid;
+  view_init (walker->table);
+  /* However slow the steps are. */
+  if (walker->step == STEP_WAKES)
+    walker->table->slots.patience = G_MAXINT64;
+  prepare_walk (walker->table, walker->step, &walker->walk);
 }
 
-/* Lets it go N instructions. TRUE: it has come to the end before. */
-static gboolean
-step_on (pid_t pid, guint n)
+static void
+go_cb (gpointer data)
 {
-  int status;
+  Walker *walker = data;
 
-  for (guint i = 0; i < n; i++)
-    {
-      g_assert_no_errno (ptrace (PTRACE_SINGLESTEP, pid, NULL, NULL));
-      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-      g_assert_true (WIFSTOPPED (status));
-      if (WSTOPSIG (status) == SIGUSR1)
-        return TRUE;
-    }
-  return FALSE;
+  go (walker->table, walker->step, &walker->walk);
 }
 
 /* The permit that the dead may have left, or given, comes to the one who waits. */
@@ -549,7 +527,8 @@ walk_and_kill (Table *table, Step step, guint n)
   gboolean i_wait = step == STEP_WAKES || step == STEP_HANDS_OVER;
   gboolean it_waits = step == STEP_WAITS || step == STEP_IS_GIVEN;
   guint mine = take (table), other = it_waits ? take (table) : 0;
-  pid_t pid = start_walker (table, step);
+  Walker walker = { .table = table, .step = step };
+  pid_t pid = ipc_test_step_start (prepare_cb, go_cb, &walker);
   IpcSlotsWaiter waiter;
   gboolean ended;
 
@@ -557,9 +536,8 @@ walk_and_kill (Table *table, Step step, guint n)
     wait_in_vain (table, step == STEP_HANDS_OVER, &waiter);
   if (step == STEP_IS_GIVEN)
     g_assert_true (ipc_slots_release (&table->slots, other));
-  ended = step_on (pid, n);
-  kill (pid, SIGKILL);
-  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+  ended = ipc_test_step_on (pid, n);
+  ipc_test_step_kill (pid);
   if (step == STEP_WAITS)
     g_assert_true (ipc_slots_release (&table->slots, other));
   if (i_wait)
@@ -579,7 +557,7 @@ test_step_killed (IpcTest *test)
 
   ipc_test_set_deadline (300);
   table_init (&table, test, 2);
-  for (n = 1; !ended; n += STRIDE)
+  for (n = 1; !ended; n += IPC_TEST_STRIDE)
     {
       g_assert_cmpuint (n, <, 100000);
       ended = walk_and_kill (&table, step, n);
@@ -590,7 +568,7 @@ test_step_killed (IpcTest *test)
       g_assert_cmpuint (statistics.waiters, ==, 0);
       assert_whole (&table);
     }
-  g_test_message ("killed after every %u. of %u instructions", STRIDE, n - STRIDE);
+  g_test_message ("killed after every %u. of %u instructions", IPC_TEST_STRIDE, n - IPC_TEST_STRIDE);
   g_assert_cmpuint (n, >, 50);
   table_clear (&table);
 }
@@ -608,7 +586,7 @@ main (int argc, char **argv)
   ipc_test_add ("/core/slots/threads", test_threads);
   ipc_test_add ("/core/slots/random-kills", test_random_kills);
   ipc_test_add ("/core/slots/holder-killed", test_holder_killed);
-#ifdef __x86_64__
+#ifdef IPC_TEST_CAN_STEP
   ipc_test_add_data ("/core/slots/step-killed/alone", GUINT_TO_POINTER (STEP_ALONE), test_step_killed);
   ipc_test_add_data ("/core/slots/step-killed/wakes", GUINT_TO_POINTER (STEP_WAKES), test_step_killed);
   ipc_test_add_data ("/core/slots/step-killed/hands-over", GUINT_TO_POINTER (STEP_HANDS_OVER), test_step_killed);

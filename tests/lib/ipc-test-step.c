@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ipc-test-step.h"
+
+#ifdef IPC_TEST_CAN_STEP
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+pid_t
+ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data)
+{
+  pid_t pid = fork ();
+  int status;
+
+  if (pid == 0)
+    {
+      if (prepare != NULL)
+        prepare (data);
+      ptrace (PTRACE_TRACEME, 0, NULL, NULL);
+      raise (SIGSTOP);
+      walk (data);
+      raise (SIGUSR1);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFSTOPPED (status));
+  return pid;
+}
+
+gboolean
+ipc_test_step_on (pid_t pid, guint n)
+{
+  int status;
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_assert_no_errno (ptrace (PTRACE_SINGLESTEP, pid, NULL, NULL));
+      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+      g_assert_true (WIFSTOPPED (status));
+      if (WSTOPSIG (status) == SIGUSR1)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+void
+ipc_test_step_kill (pid_t pid)
+{
+  kill (pid, SIGKILL);
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+}
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Another process that does something one instruction at a time, so that it can be stopped or killed after any of them.
+ * There is ptrace() for that on x86_64 only here; elsewhere IPC_TEST_CAN_STEP is not defined.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#ifdef __x86_64__
+#define IPC_TEST_CAN_STEP 1
+
+/* What sanitizers put in makes many more instructions, none of which are those of users. */
+#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
+#define IPC_TEST_STRIDE 61u
+#else
+#define IPC_TEST_STRIDE 1u
+#endif
+
+/* In the walker. PREPARE (nullable) comes before the first step. */
+typedef void (*IpcTestStepFunc) (gpointer data);
+
+/* Forks one that is prepared, and stopped right before WALK. */
+pid_t    ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data);
+/* Lets it go N instructions. TRUE: it has come to the end before. */
+gboolean ipc_test_step_on    (pid_t pid, guint n);
+/* Kills it with SIGKILL, and waits until it is gone. */
+void     ipc_test_step_kill  (pid_t pid);
+#endif
