@@ -15,6 +15,7 @@
 #define LITTLE 16384u           /* to copy that takes no longer than to wake somebody up */
 #define ATTEMPTS_LITTLE 64
 #define ATTEMPTS_MUCH 2
+#define SAMPLE 8u
 #define SPIN_NS 100000          /* so long one that waits for much looks before it sleeps */
 
 enum
@@ -172,26 +173,30 @@ settle_if_needed (IpcSection *self, const IpcSectionData *data)
   return IPC_SECTION_DONE;
 }
 
+/* *WAITED: somebody else had it. */
 static IpcSectionOutcome
-lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data)
+lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
 {
   IpcSectionOutcome outcome;
   int64_t deadline = 0;
   unsigned slot;
 
+  *waited = false;
+
   if (!self->locks)
     return IPC_SECTION_UNSUPPORTED;
   while (!ipc_slots_try (slots, &slot))
     {
-      IpcSlotsOutcome waited;
+      IpcSlotsOutcome acquired;
 
+      *waited = true;
       if (deadline == 0)
         deadline = ipc_futex_now () + self->patience;
-      waited = ipc_slots_acquire (slots, deadline, NULL, &slot);
-      if (waited == IPC_SLOTS_ACQUIRED)
+      acquired = ipc_slots_acquire (slots, deadline, NULL, &slot);
+      if (acquired == IPC_SLOTS_ACQUIRED)
         break;
       /* Where too many wait, they come and go. */
-      if (waited != IPC_SLOTS_TOO_MANY || ipc_futex_now () >= deadline)
+      if (acquired != IPC_SLOTS_TOO_MANY || ipc_futex_now () >= deadline)
         return IPC_SECTION_BUSY;
     }
   outcome = settle_if_needed (self, data);
@@ -203,7 +208,9 @@ lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data)
 IpcSectionOutcome
 ipc_section_lock (IpcSection *self, const IpcSectionData *data)
 {
-  return lock (self, &self->quick, data);
+  bool waited;
+
+  return lock (self, &self->quick, data, &waited);
 }
 
 void
@@ -222,10 +229,12 @@ ipc_section_get_writer (IpcSection *self)
 
 /* ---- writing ---- */
 
+/* The clock is a fifth of what little costs, and more. */
 static void
-note_written (Control *control)
+note_written (Control *control, uint64_t sequence)
 {
-  atomic_store_explicit (&control->last_write, get_time (), memory_order_relaxed);
+  if (sequence / 2 % SAMPLE == 0)
+    atomic_store_explicit (&control->last_write, get_time (), memory_order_relaxed);
 }
 
 /* Says what is going to be written. From the odd sequence number on it is promised. */
@@ -259,17 +268,21 @@ ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset
 {
   Control *control = get_control (self);
   IpcSlots *slots = get_lock (self, size);
-  IpcSectionOutcome outcome = lock (self, slots, data);
   uint64_t sequence;
+  bool waited;
+  IpcSectionOutcome outcome = lock (self, slots, data, &waited);
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
   if (size <= self->redoes)
     ipc_racy_copy (control->journal, from, size);
   sequence = begin_write (control, offset, offset + size, size <= self->redoes ? REDOES : TEARS);
-  ipc_racy_copy (data->bytes + offset, from, size);
+  if (waited && size > LITTLE)
+    ipc_racy_copy_past_cache (data->bytes + offset, from, size);
+  else
+    ipc_racy_copy (data->bytes + offset, from, size);
   end_write (control, sequence);
-  note_written (control);
+  note_written (control, sequence);
   ipc_slots_release (slots, 0);
   return IPC_SECTION_DONE;
 }
@@ -281,8 +294,8 @@ note_read (IpcSection *self)
 {
   Stripe *stripe = &get_control (self)->stripes[self->locks ? ipc_owner_get_index (self->quick.me) % STRIPES : 0];
 
-  atomic_fetch_add_explicit (&stripe->n_reads, 1, memory_order_relaxed);
-  atomic_store_explicit (&stripe->last_read, get_time (), memory_order_relaxed);
+  if (atomic_fetch_add_explicit (&stripe->n_reads, 1, memory_order_relaxed) % SAMPLE == 0)
+    atomic_store_explicit (&stripe->last_read, get_time (), memory_order_relaxed);
 }
 
 static IpcSectionOutcome
@@ -328,7 +341,8 @@ static IpcSectionOutcome
 read_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
 {
   IpcSlots *slots = get_lock (self, size);
-  IpcSectionOutcome outcome = lock (self, slots, data);
+  bool waited;
+  IpcSectionOutcome outcome = lock (self, slots, data, &waited);
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
@@ -338,21 +352,31 @@ read_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, void
   return outcome;
 }
 
+/* DONE, TORN, or BUSY after some attempts. Where somebody has the lock, it is in vain to begin to copy much. */
+static IpcSectionOutcome
+read_quickly (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
+{
+  int attempts = size <= LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
+  IpcSectionOutcome outcome;
+
+  if (size > LITTLE && ipc_section_get_writer (self) != 0)
+    return IPC_SECTION_BUSY;
+  for (int i = 0; i < attempts; i++, ipc_relax ())
+    if (try_read (get_control (self), data, offset, to, size, &outcome))
+      return outcome;
+  return IPC_SECTION_BUSY;
+}
+
 IpcSectionOutcome
 ipc_section_read (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
 {
-  int attempts = size <= LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
-  IpcSectionOutcome outcome = IPC_SECTION_BUSY;
+  IpcSectionOutcome outcome = read_quickly (self, data, offset, to, size);
 
-  for (int i = 0; i < attempts && outcome == IPC_SECTION_BUSY; i++)
-    {
-      if (try_read (get_control (self), data, offset, to, size, &outcome))
-        break;
-      outcome = IPC_SECTION_BUSY;
-      ipc_relax ();
-    }
   if (outcome == IPC_SECTION_BUSY)
     outcome = self->locks ? read_locked (self, data, offset, to, size) : read_patiently (self, data, offset, to, size);
+  /* Who has the lock may be writing elsewhere. */
+  if (outcome == IPC_SECTION_BUSY && !try_read (get_control (self), data, offset, to, size, &outcome))
+    return IPC_SECTION_BUSY;
   if (outcome == IPC_SECTION_DONE && self->locks)
     note_read (self);
   return outcome;
@@ -376,6 +400,12 @@ ipc_section_accept (IpcSection *self, const IpcSectionData *data)
   atomic_store (&get_control (self)->torn_end, 0);
   ipc_section_unlock (self);
   return outcome;
+}
+
+void
+ipc_section_stamp (IpcSection *self)
+{
+  atomic_store_explicit (&get_control (self)->last_write, get_time (), memory_order_relaxed);
 }
 
 void

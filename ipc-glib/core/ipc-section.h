@@ -46,7 +46,7 @@ typedef struct
 {
   uint64_t n_reads;
   uint64_t n_writes;
-  int64_t last_access;          /* µs since 1970, UTC; 0: never */
+  int64_t last_access;          /* µs since 1970, UTC; 0: never; the first of at most eight that were the last */
 } IpcSectionStatistics;
 
 typedef enum
@@ -83,4 +83,6 @@ void              ipc_section_unlock   (IpcSection *self);
 /* Who writes, for people; 0: nobody, or nobody can tell. */
 IpcOwner          ipc_section_get_writer (IpcSection *self);
 
+/* The last access is now. */
+void              ipc_section_stamp    (IpcSection *self);
 void              ipc_section_count    (IpcSection *self, IpcSectionStatistics *statistics);
