@@ -111,10 +111,16 @@ now (void)
 }
 
 IpcPermit *
-ipc_permit_take (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slot)
+ipc_permit_take (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slot, GError **error)
 {
   IpcPermit *self = state->permits[slot];
 
+  if (G_UNLIKELY (!ipc_shared_file_is_intact (&state->file.file)))
+    {
+      ipc_slots_release (&state->file.slots, slot);
+      ipc_semaphore_set_broken (semaphore, error);
+      return NULL;
+    }
   if (G_UNLIKELY (self == NULL || atomic_load_explicit (&self->word, memory_order_acquire) != 0))
     self = replace (semaphore, state, slot);
   self->acquired_at = now ();

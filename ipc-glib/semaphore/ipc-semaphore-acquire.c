@@ -38,6 +38,12 @@ ipc_semaphore_set_error (IpcSemaphore *self, IpcSlotsOutcome outcome, gint timeo
     }
 }
 
+void
+ipc_semaphore_set_broken (IpcSemaphore *self, GError **error)
+{
+  g_set_error (error, IPC_ERROR, IPC_ERROR_CORRUPT, "semaphore \"%s\": its file was truncated by another process", self->name);
+}
+
 /* What the dead hold is free. Most deaths are hinted at, and ipc_slots_try() looks for those; this asks about each owner. */
 static gboolean
 recover_and_try (IpcSemaphoreState *state, unsigned *slot)
@@ -66,7 +72,7 @@ try_harder (IpcSemaphoreState *state, unsigned *slot)
  *
  * Free permits that are about to go to those who wait are not free for who comes by.
  *
- * Errors: %IPC_ERROR_FORKED; and, where the semaphore is from the list of a manager and was not acquired yet, those of
+ * Errors: %IPC_ERROR_FORKED; %IPC_ERROR_CORRUPT if another process has truncated the file; and, where the semaphore is from the list of a manager and was not acquired yet, those of
  * [method@Ipc.SemaphoreManager.open_semaphore], and %IPC_ERROR_DELETED.
  *
  * Returns: (transfer full) (nullable): a permit; %NULL if none is free, or with @error set
@@ -86,7 +92,7 @@ ipc_semaphore_try_acquire (IpcSemaphore *self, GError **error)
   if (G_UNLIKELY (state == NULL))
     return NULL;
   if (G_LIKELY (ipc_slots_try (&state->file.slots, &slot)) || try_harder (state, &slot))
-    return ipc_permit_take (self, state, slot);
+    return ipc_permit_take (self, state, slot, error);
   return NULL;
 }
 
@@ -140,7 +146,7 @@ look_for_slot (IpcSemaphoreState *state, unsigned *slot)
  *
  * Errors: %IPC_ERROR_TIMED_OUT; %G_IO_ERROR_CANCELLED; %IPC_ERROR_DELETED if the semaphore is deleted while none is free;
  * %IPC_ERROR_LIMIT_EXCEEDED if 4096 wait already, in all processes; %IPC_ERROR_INVALID_ARGUMENT for a timeout below -2; %IPC_ERROR_FORKED;
- * and, where the semaphore is from the list of a manager and was not acquired yet, those of
+ * %IPC_ERROR_CORRUPT if another process has truncated the file; and, where the semaphore is from the list of a manager and was not acquired yet, those of
  * [method@Ipc.SemaphoreManager.open_semaphore].
  *
  * Returns: (transfer full): a permit, or %NULL with @error set
@@ -165,12 +171,12 @@ ipc_semaphore_acquire (IpcSemaphore *self, gint timeout, GCancellable *cancellab
   if (G_UNLIKELY (state == NULL))
     return NULL;
   if (G_LIKELY (timeout >= IPC_TIMEOUT_DEFAULT && ipc_slots_try (&state->file.slots, &slot)))
-    return ipc_permit_take (self, state, slot);
+    return ipc_permit_take (self, state, slot, error);
   if (!ipc_timeout_to_deadline (timeout, g_atomic_int_get (&self->defaults->default_timeout), &deadline, error))
     return NULL;
   outcome = timeout == 0 ? look_for_slot (state, &slot) : wait_for_slot (state, deadline, cancellable, &slot);
   if (outcome == IPC_SLOTS_ACQUIRED)
-    return ipc_permit_take (self, state, slot);
+    return ipc_permit_take (self, state, slot, error);
   ipc_semaphore_set_error (self, outcome, timeout, error);
   return NULL;
 }

@@ -94,14 +94,16 @@ ipc_semaphore_attach (IpcSemaphore *self, GError **error)
 /* What is to be said of an outcome that is not ACQUIRED. */
 void               ipc_semaphore_set_error   (IpcSemaphore *self, IpcSlotsOutcome outcome, gint timeout, GError **error);
 
+void               ipc_semaphore_set_broken  (IpcSemaphore *self, GError **error);
+
 void               ipc_semaphore_count       (IpcSemaphore *self, IpcSemaphoreCounts *counts);
 /* The next time that somebody listens is soon. */
 void               ipc_semaphore_stir        (IpcSemaphore *self);
 
 /* ---- permits ---- */
 
-/* (transfer full): for SLOT, which was just acquired. */
-IpcPermit         *ipc_permit_take           (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slot);
+/* (transfer full): for SLOT, which was just acquired. CORRUPT: in a file that somebody has made shorter, which reads as free. */
+IpcPermit         *ipc_permit_take           (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slot, GError **error);
 /* Gives each permit that somebody has a reference to the semaphore of its own, from dispose. */
 void               ipc_permits_adopt         (IpcSemaphore *semaphore, IpcSemaphoreState *state);
 /* From finalize: nobody has any. */

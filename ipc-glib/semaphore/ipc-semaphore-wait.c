@@ -35,7 +35,7 @@ attempt (IpcWait *wait, gint64 *wake_at, gpointer *result, GError **error)
   unsigned slot;
 
   if (ipc_slots_wait_try (slots, &self->waiter, &slot, wake_at))
-    *result = ipc_permit_take (self->semaphore, self->state, slot);
+    *result = ipc_permit_take (self->semaphore, self->state, slot, error);
   else if (ipc_shared_file_is_deleted (&self->state->file.file))
     g_propagate_error (error, get_error (self, IPC_SLOTS_DELETED));
   else
@@ -111,6 +111,18 @@ get_waiter (IpcSemaphoreState *state, GMainContext *context, GError **error)
 }
 
 static void
+return_permit (IpcSemaphore *self, IpcSemaphoreState *state, unsigned slot, GTask *task)
+{
+  GError *error = NULL;
+  IpcPermit *permit = ipc_permit_take (self, state, slot, &error);
+
+  if (permit != NULL)
+    g_task_return_pointer (task, permit, (GDestroyNotify) ipc_permit_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
 wait_for_permit (IpcSemaphore *self, IpcSemaphoreState *state, gint timeout, GTask *task)
 {
   IpcSlots *slots = &state->file.slots;
@@ -180,7 +192,7 @@ ipc_semaphore_acquire_async (IpcSemaphore *self, gint timeout, GCancellable *can
       if (state == NULL)
         g_task_return_error (task, error);
       else if (timeout >= IPC_TIMEOUT_DEFAULT && ipc_slots_try (&state->file.slots, &slot))
-        g_task_return_pointer (task, ipc_permit_take (self, state, slot), (GDestroyNotify) ipc_permit_unref);
+        return_permit (self, state, slot, task);
       else
         {
           wait_for_permit (self, state, timeout, task);

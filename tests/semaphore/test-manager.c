@@ -235,6 +235,43 @@ test_bad_geometry (IpcTest *test)
     }
 }
 
+static gpointer
+wait_in_thread (gpointer semaphore)
+{
+  GError *error = NULL;
+
+  g_assert_null (ipc_semaphore_acquire (semaphore, -1, NULL, &error));
+  return error;
+}
+
+/* Nobody dies of it, or is given what may be somebody else's. */
+static void
+test_truncated (IpcTest *test)
+{
+  g_autoptr(IpcSemaphoreManager) manager = semaphore_test_manager_new (test->directory);
+  g_autoptr(IpcSemaphore) semaphore = semaphore_test_create (manager, "x", 1);
+  g_autoptr(IpcPermit) permit = semaphore_test_acquire (semaphore);
+  GThread *thread = g_thread_new ("waits", wait_in_thread, semaphore);
+  g_autofree char *path = path_of (test, "x");
+  g_auto(IpcTestAsync) async = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) error_of_thread = NULL;
+  g_autoptr(GError) error_of_task = NULL;
+
+  ipc_semaphore_acquire_async (semaphore, -1, NULL, ipc_test_async_cb, &async);
+  ipc_test_wait_for (ipc_semaphore_get_waiters (semaphore) == 2);
+  g_assert_no_errno (truncate (path, 0));
+  g_assert_null (ipc_semaphore_try_acquire (semaphore, &error));
+  g_assert_error (error, IPC_ERROR, IPC_ERROR_CORRUPT);
+  g_assert_nonnull (strstr (error->message, "\"x\""));
+  error_of_thread = g_thread_join (thread);
+  g_assert_error (error_of_thread, IPC_ERROR, IPC_ERROR_CORRUPT);
+  g_assert_null (ipc_semaphore_acquire_finish (semaphore, ipc_test_async_wait (&async), &error_of_task));
+  g_assert_error (error_of_task, IPC_ERROR, IPC_ERROR_CORRUPT);
+  g_assert_cmpuint (ipc_semaphore_get_total_permits (semaphore), ==, 1);
+  ipc_permit_release (permit, NULL);
+}
+
 /* Owner ids mean nothing without the table that they are from. */
 static void
 test_lost_presence (IpcTest *test)
@@ -556,6 +593,7 @@ main (int argc, char *argv[])
   ipc_test_add ("/semaphore/manager/foreign-files", test_foreign_files);
   ipc_test_add ("/semaphore/manager/bad-geometry", test_bad_geometry);
   ipc_test_add ("/semaphore/manager/lost-presence", test_lost_presence);
+  ipc_test_add ("/semaphore/manager/truncated", test_truncated);
   ipc_test_add ("/semaphore/manager/list", test_list);
   ipc_test_add ("/semaphore/manager/stale-item", test_stale_item);
   ipc_test_add ("/semaphore/manager/deleted-by-another", test_deleted_by_another);
