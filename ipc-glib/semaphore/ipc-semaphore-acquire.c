@@ -72,7 +72,8 @@ try_harder (IpcSemaphoreState *state, unsigned *slot)
  *
  * Free permits that are about to go to those who wait are not free for who comes by.
  *
- * Errors: %IPC_ERROR_FORKED; %IPC_ERROR_CORRUPT if another process has truncated the file; and, where the semaphore is from the list of a manager and was not acquired yet, those of
+ * Errors: %IPC_ERROR_FORKED; %IPC_ERROR_CORRUPT if another process has truncated the file;
+ * and, where the semaphore is from the list of a manager and was not acquired yet, those of
  * [method@Ipc.SemaphoreManager.open_semaphore], and %IPC_ERROR_DELETED.
  *
  * Returns: (transfer full) (nullable): a permit; %NULL if none is free, or with @error set
