@@ -48,6 +48,7 @@ typedef struct
   _Atomic gint stop;
   _Atomic gint64 released_at;   /* ns */
   _Atomic gint n_ready;
+  _Atomic gint taken;
   struct
   {
     _Alignas (128) _Atomic guint64 n;
@@ -394,48 +395,60 @@ acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
   *(IpcPermit **) data = ipc_semaphore_acquire_finish (IPC_SEMAPHORE (source), result, NULL);
 }
 
-/* Holds it; then gives it back, or is killed. */
+/* A process that holds it, and gives it back, again and again; or one that is killed while it holds it. */
 static void
-hold_once (Wake wake, gboolean dies)
+hold (Wake wake, gboolean dies)
 {
   View view = { 0 };
-  IpcPermit *permit = NULL;
 
   view_init (&view, 1);
-  if (wake == WAKE_FUTEX)
-    sem_wait (&shared->sem);
-  else
-    permit = ipc_semaphore_acquire (view.semaphore, -1, NULL, NULL);
-  atomic_store (&shared->n_ready, 1);
-  await (&shared->go, 1);
-  /* The other one is asleep by then. */
-  usleep (3000);
-  atomic_store (&shared->released_at, now_ns ());
-  if (dies)
-    raise (SIGKILL);
-  if (wake == WAKE_FUTEX)
-    sem_post (&shared->sem);
-  else
-    ipc_permit_unref (permit);
-  _exit (0);
+  for (gint n = 1;; n++)
+    {
+      IpcPermit *permit = NULL;
+
+      if (wake == WAKE_FUTEX)
+        sem_wait (&shared->sem);
+      else
+        permit = ipc_semaphore_acquire (view.semaphore, -1, NULL, NULL);
+      atomic_store (&shared->n_ready, n);
+      await (&shared->go, n);
+      /* The other one is asleep by then. */
+      usleep (3000);
+      atomic_store (&shared->released_at, now_ns ());
+      if (dies)
+        raise (SIGKILL);
+      if (wake == WAKE_FUTEX)
+        sem_post (&shared->sem);
+      else
+        ipc_permit_unref (permit);
+      await (&shared->taken, n);
+    }
 }
 
-/* µs from the release, or the death. */
-static double
-wake_once (Wake wake, gboolean dies, IpcSemaphore *semaphore)
+static pid_t
+start_holder (Wake wake, gboolean dies)
 {
-  IpcPermit *permit = NULL;
   pid_t pid;
-  gint64 at;
 
   atomic_store (&shared->go, 0);
   atomic_store (&shared->n_ready, 0);
+  atomic_store (&shared->taken, 0);
   if ((pid = start ()) == 0)
-    hold_once (wake, dies);
-  await (&shared->n_ready, 1);
+    hold (wake, dies);
+  return pid;
+}
+
+/* µs from the N-th release of the holder, or its death. */
+static double
+wake_once (Wake wake, gint n, IpcSemaphore *semaphore)
+{
+  IpcPermit *permit = NULL;
+  gint64 at;
+
+  await (&shared->n_ready, n);
   if (wake == WAKE_ASYNC)
     ipc_semaphore_acquire_async (semaphore, -1, NULL, acquired_cb, &permit);
-  atomic_store (&shared->go, 1);
+  atomic_store (&shared->go, n);
   if (wake == WAKE_FUTEX)
     sem_wait (&shared->sem);
   else if (wake == WAKE_BLOCKED)
@@ -448,14 +461,42 @@ wake_once (Wake wake, gboolean dies, IpcSemaphore *semaphore)
     sem_post (&shared->sem);
   else
     ipc_permit_unref (permit);
-  waitpid (pid, NULL, 0);
+  atomic_store (&shared->taken, n);
   return (double) (at - atomic_load (&shared->released_at)) / 1000;
+}
+
+static void
+end_holder (pid_t pid)
+{
+  kill (pid, SIGKILL);
+  waitpid (pid, NULL, 0);
+}
+
+/* In blocks, each with a process of its own, so that what the machine does meanwhile meets all of them. */
+#define BLOCK 20
+
+static void
+measure_wakes (Wake wake, gboolean dies, IpcSemaphore *semaphore, double *results)
+{
+  pid_t pid = 0;
+
+  for (int i = 0; i < BLOCK; i++)
+    {
+      if (dies || pid == 0)
+        pid = start_holder (wake, dies);
+      results[i] = wake_once (wake, dies ? 1 : i + 1, semaphore);
+      if (dies)
+        waitpid (pid, NULL, 0);
+    }
+  if (!dies)
+    end_holder (pid);
 }
 
 static void
 bench_wakes (gboolean dies)
 {
-  g_autofree double *all = g_new (double, (gsize) (N_WAKES * n_wakes));
+  int n = (n_wakes + BLOCK - 1) / BLOCK * BLOCK;
+  g_autofree double *all = g_new (double, (gsize) (N_WAKES * n));
   double median[N_WAKES], late[N_WAKES];
   Wake first = dies ? WAKE_BLOCKED : WAKE_FUTEX;
   GError *error = NULL;
@@ -465,14 +506,14 @@ bench_wakes (gboolean dies)
   semaphore = ipc_semaphore_manager_open_semaphore (manager, "bench", &error);
   if (semaphore == NULL)
     die ("open", error);
-  for (int i = 0; i < n_wakes; i++)
+  for (int i = 0; i < n; i += BLOCK)
     for (Wake wake = first; wake < N_WAKES; wake++)
-      all[(int) wake * n_wakes + i] = wake_once (wake, dies, semaphore);
+      measure_wakes (wake, dies, semaphore, all + (int) wake * n + i);
   printf ("from %s until the one who waits has the permit, µs: median, 99%%\n", dies ? "the kill -9 of the holder" : "the release");
   for (Wake wake = first; wake < N_WAKES; wake++)
     {
-      late[wake] = percentile (all + (int) wake * n_wakes, (guint) n_wakes, 0.99);
-      median[wake] = percentile (all + (int) wake * n_wakes, (guint) n_wakes, 0.5);
+      late[wake] = percentile (all + (int) wake * n, (guint) n, 0.99);
+      median[wake] = percentile (all + (int) wake * n, (guint) n, 0.5);
       printf ("  %-22s %8.1f %8.1f\n", wakes[wake], median[wake], late[wake]);
     }
   if (dies)

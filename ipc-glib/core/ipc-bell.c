@@ -78,16 +78,79 @@ ipc_bell_silence (IpcBell *self)
     ;
 }
 
-bool
-ipc_bell_ring (IpcPresence *presence, IpcOwner owner, unsigned number)
+/* ---- ringing ---- */
+
+static ssize_t
+send_empty (int fd, const struct sockaddr_un *address, socklen_t length)
 {
-  struct sockaddr_un address;
-  socklen_t length = get_address (presence, ipc_owner_get_index (owner), number, &address);
   ssize_t sent;
 
   do
-    sent = sendto (ipc_presence_get_ringer (presence), "", 0, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *) &address, length);
+    sent = sendto (fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *) address, length);
   while (sent < 0 && errno == EINTR);
   /* With its queue full it is ringing. */
-  return sent >= 0 || errno == EAGAIN || errno == ENOBUFS;
+  return sent < 0 && (errno == EAGAIN || errno == ENOBUFS) ? 0 : sent;
+}
+
+static bool
+ring_by_name (IpcPresence *presence, IpcOwner owner, unsigned number)
+{
+  struct sockaddr_un address;
+  socklen_t length = get_address (presence, ipc_owner_get_index (owner), number, &address);
+
+  return send_empty (ipc_presence_get_ringer (presence), &address, length) >= 0;
+}
+
+/* In place of the one that was made longest ago. Without it, it is rung by name. */
+static int
+open_line (IpcPresence *presence, IpcPresenceLines *lines, IpcOwner owner, unsigned number)
+{
+  unsigned at = lines->next++ % IPC_PRESENCE_LINES;
+  struct sockaddr_un address;
+  socklen_t length = get_address (presence, ipc_owner_get_index (owner), number, &address);
+  int fd = ipc_fork_open (socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+
+  if (fd < 0)
+    return -1;
+  if (connect (fd, (struct sockaddr *) &address, length) != 0)
+    {
+      ipc_fork_close (fd);
+      return -1;
+    }
+  if (lines->lines[at].owner != 0)
+    ipc_fork_close (lines->lines[at].fd);
+  lines->lines[at].owner = owner;
+  lines->lines[at].number = number;
+  lines->lines[at].fd = fd;
+  return fd;
+}
+
+/* Whoever is rung once is rung again, and to find a name takes most of the time of it. */
+static bool
+ring_by_line (IpcPresence *presence, IpcPresenceLines *lines, IpcOwner owner, unsigned number)
+{
+  for (unsigned i = 0; i < IPC_PRESENCE_LINES; i++)
+    if (lines->lines[i].owner == owner && lines->lines[i].number == number)
+      {
+        if (send_empty (lines->lines[i].fd, NULL, 0) >= 0)
+          return true;
+        /* That one is closed; there may be another one of its name. */
+        ipc_fork_close (lines->lines[i].fd);
+        lines->lines[i].owner = 0;
+      }
+  return send_empty (open_line (presence, lines, owner, number), NULL, 0) >= 0;
+}
+
+bool
+ipc_bell_ring (IpcPresence *presence, IpcOwner owner, unsigned number)
+{
+  IpcPresenceLines *lines = ipc_presence_get_lines (presence);
+  bool rung;
+
+  /* Who comes meanwhile does not wait for it. */
+  if (pthread_mutex_trylock (&lines->lock) != 0)
+    return ring_by_name (presence, owner, number);
+  rung = ring_by_line (presence, lines, owner, number);
+  pthread_mutex_unlock (&lines->lock);
+  return rung || ring_by_name (presence, owner, number);
 }

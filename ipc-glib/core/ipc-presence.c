@@ -38,6 +38,7 @@ struct _IpcPresence
   int lock_fd;                  /* fork-guarded */
   int directory_fd;             /* the same */
   int ringer_fd;                /* the same; -1: there is none */
+  IpcPresenceLines lines;
   _Atomic uint64_t bells;       /* those in use */
   _Atomic uint32_t n_deaths;
   Entry *entries;
@@ -188,6 +189,10 @@ free_presence (IpcPresence *self)
   for (unsigned i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)
       ipc_fork_close (fds[i]);
+  for (unsigned i = 0; i < IPC_PRESENCE_LINES; i++)
+    if (self->lines.lines[i].owner != 0)
+      ipc_fork_close (self->lines.lines[i].fd);
+  pthread_mutex_destroy (&self->lines.lock);
   free (self);
 }
 
@@ -223,6 +228,7 @@ attach_locked (int directory_fd, IpcFault *fault)
       return NULL;
     }
   self->lock_fd = self->directory_fd = self->ringer_fd = -1;
+  pthread_mutex_init (&self->lines.lock, NULL);
   if (!open_rest (self, directory_fd, &file, fault))
     {
       free_presence (self);
@@ -411,4 +417,10 @@ int
 ipc_presence_get_ringer (const IpcPresence *self)
 {
   return self->ringer_fd;
+}
+
+IpcPresenceLines *
+ipc_presence_get_lines (IpcPresence *self)
+{
+  return &self->lines;
 }

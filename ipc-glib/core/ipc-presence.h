@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/ipc-fault.h"
@@ -62,7 +63,24 @@ uint32_t     ipc_presence_count_deaths (const IpcPresence *self);
 /* "PID PROGRAM", as the owner said it of itself, for people to read; empty if it is not known. */
 void         ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESENCE_LABEL]);
 
-/* For core/ipc-bell.h: a number from 1 that nobody else in the process has, 0 if there is none; and the socket that rings, -1
+/* For core/ipc-bell.h: sockets that lead to the bells that were rung last. */
+#define IPC_PRESENCE_LINES 16u
+
+typedef struct
+{
+  pthread_mutex_t lock;
+  unsigned next;                /* to be replaced */
+  struct
+  {
+    IpcOwner owner;             /* 0: none */
+    unsigned number;
+    int fd;                     /* fork-guarded */
+  } lines[IPC_PRESENCE_LINES];
+} IpcPresenceLines;
+
+IpcPresenceLines *ipc_presence_get_lines (IpcPresence *self);
+
+/* The same: a number from 1 that nobody else in the process has, 0 if there is none; and the socket that rings, -1
  * if there is none. */
 unsigned     ipc_presence_take_bell (IpcPresence *self);
 void         ipc_presence_return_bell (IpcPresence *self, unsigned number);

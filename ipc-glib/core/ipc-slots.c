@@ -5,7 +5,7 @@
 #define NAP_WORDS 16u           /* the own one, and owners' */
 #define REST_NS 50000
 #define FIRST_LOOK_NS 5000
-#define MAX_LOOKS 11u           /* each after twice the time: up to 5 ms between two */
+#define MAX_LOOKS 14u           /* each after twice the time: for 80 ms in all */
 
 size_t
 ipc_slots_get_size (unsigned n_slots, unsigned n_waiters)
@@ -237,7 +237,7 @@ ipc_slots_is_woken (const IpcSlots *self, const IpcSlotsWaiter *waiter)
 }
 
 unsigned
-ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed)
+ipc_slots_watch (IpcSlots *self, const IpcSlotsWaiter *waiter, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed)
 {
   IpcOwner last = self->me;
 
@@ -251,7 +251,8 @@ ipc_slots_watch (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned m
         continue;
       last = owner;
       waits_for[n].word = ipc_presence_watch (self->presence, owner, &waits_for[n].expected);
-      if (waits_for[n].word == NULL)
+      /* Once it is known, the next look is at its time. */
+      if (waits_for[n].word == NULL && waiter->n_looks == 0)
         *missed |= !ipc_presence_seems_alive (self->presence, owner);
       for (unsigned k = 0; k < n && !known; k++)
         known = waits_for[k].word == waits_for[n].word;
@@ -288,8 +289,8 @@ nap (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t wake_at)
   if (self->spin > 0 && spin (self, waiter))
     return;
   waits_for[0] = (IpcFutexWait){ .word = &ipc_slots_get_entry (self, waiter->entry)->woken, .expected = 0 };
-  n = ipc_slots_watch (self, waits_for, 1, NAP_WORDS, &missed);
-  if (!missed || waiter->n_looks > 0)
+  n = ipc_slots_watch (self, waiter, waits_for, 1, NAP_WORDS, &missed);
+  if (!missed)
     ipc_futex_wait_any (waits_for, n, wake_at);
 }
 

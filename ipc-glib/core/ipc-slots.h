@@ -86,7 +86,7 @@ void     ipc_slots_wait_end   (IpcSlots *self, IpcSlotsWaiter *waiter);
 bool     ipc_slots_is_woken   (const IpcSlots *self, const IpcSlotsWaiter *waiter);
 /* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice.
  * *MISSED: one has died already, so do not sleep for long. */
-unsigned ipc_slots_watch      (IpcSlots *self, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed);
+unsigned ipc_slots_watch      (IpcSlots *self, const IpcSlotsWaiter *waiter, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed);
 
 /* Wakes all waiters of this process, or of all. */
 void     ipc_slots_wake       (IpcSlots *self, bool all);

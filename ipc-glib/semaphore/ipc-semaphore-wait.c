@@ -66,7 +66,7 @@ watch (IpcWait *wait, IpcFutexWait *waits_for, guint max, gboolean *missed)
 {
   Waiting *self = (Waiting *) wait;
   bool has_missed;
-  guint n = ipc_slots_watch (&self->state->file.slots, waits_for, 0, max, &has_missed);
+  guint n = ipc_slots_watch (&self->state->file.slots, &self->waiter, waits_for, 0, max, &has_missed);
 
   *missed = has_missed;
   return n;

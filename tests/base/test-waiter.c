@@ -171,7 +171,7 @@ watch (IpcWait *wait, IpcFutexWait *waits_for, guint max, gboolean *missed)
 {
   Waiting *self = (Waiting *) wait;
   bool has_missed;
-  guint n = ipc_slots_watch (self->slots, waits_for, 0, max, &has_missed);
+  guint n = ipc_slots_watch (self->slots, &self->waiter, waits_for, 0, max, &has_missed);
 
   *missed = has_missed;
   return n;
@@ -414,20 +414,24 @@ one_of_crowd_done (GObject *source, GAsyncResult *result, gpointer data)
 static void
 test_crowd (IpcTest *test)
 {
-  IpcTestLedger *ledger;
+  IpcTestLedger *ledger = NULL;
   Holder holder;
   Table table;
   Crowd crowd = { .table = &table };
 
   table_init (&table, test, 1);
   holder_init (&holder, &table);
-  ledger = ipc_test_ledger_new ();
   for (guint i = 0; i < N_WAITS; i++)
     {
       g_autoptr (GCancellable) number = g_cancellable_new ();
 
       g_object_set_data (G_OBJECT (number), "n", GUINT_TO_POINTER (i));
       acquire_async (&table, -1, number, one_of_crowd_done, &crowd);
+      if (i > 0)
+        continue;
+      /* What all of them share, and what leads to it. */
+      g_assert_true (ipc_bell_ring (table.presence, ipc_presence_get_me (table.presence), 1));
+      ledger = ipc_test_ledger_new ();
     }
   g_assert_cmpint (write (holder.to, "r", 1), ==, 1);
   ipc_test_wait_for (crowd.n_done == N_WAITS);
