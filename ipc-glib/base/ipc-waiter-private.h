@@ -49,7 +49,8 @@ struct _IpcWait
  * spares making it anew. Any thread; release it in any, too, but not in a forked child. */
 IpcWaiter *ipc_waiter_get      (GMainContext *context, IpcPresence *presence, GError **error);
 void       ipc_waiter_release  (IpcWaiter *self);
-gboolean   ipc_waiter_is_of    (IpcWaiter *self, GMainContext *context);
+/* Once more; to be released once more. */
+IpcWaiter *ipc_waiter_keep     (IpcWaiter *self);
 /* What others are to ring. */
 guint      ipc_waiter_get_bell (IpcWaiter *self);
 

@@ -271,9 +271,7 @@ ipc_waiter_add (IpcWaiter *self, IpcWait *wait, const IpcWaitFuncs *funcs, GTask
       return;
     }
   wait->task = task;
-  G_LOCK (waiters);
-  self->n_users++;
-  G_UNLOCK (waiters);
+  ipc_waiter_keep (self);
   g_object_ref (task);
   if (cancellable != NULL)
     wait->cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), wait, NULL);
@@ -294,8 +292,8 @@ ipc_waiter_try_all (IpcWaiter *self)
 
 /* ── The waiter ── */
 
-gboolean
-ipc_waiter_is_of (IpcWaiter *self, GMainContext *context)
+static gboolean
+is_of (IpcWaiter *self, GMainContext *context)
 {
   return self->context == context && self->generation == ipc_fork_generation ();
 }
@@ -327,7 +325,7 @@ find_locked (GMainContext *context, IpcPresence *presence)
     {
       IpcWaiter *waiter = waiters->pdata[i];
 
-      if (ipc_waiter_is_of (waiter, context) && waiter->presence == presence)
+      if (is_of (waiter, context) && waiter->presence == presence)
         return waiter;
     }
   return NULL;
@@ -362,6 +360,15 @@ ipc_waiter_get (GMainContext *context, IpcPresence *presence, GError **error)
     self = new_locked (context, presence, error);
   if (self != NULL)
     self->n_users++;
+  G_UNLOCK (waiters);
+  return self;
+}
+
+IpcWaiter *
+ipc_waiter_keep (IpcWaiter *self)
+{
+  G_LOCK (waiters);
+  self->n_users++;
   G_UNLOCK (waiters);
   return self;
 }

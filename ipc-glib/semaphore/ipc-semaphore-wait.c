@@ -80,29 +80,30 @@ static const IpcWaitFuncs funcs = {
   .free_result = (GDestroyNotify) ipc_permit_unref,
 };
 
-static IpcWaiter *
-find_waiter (IpcSemaphoreState *state, GMainContext *context)
+static gboolean
+is_kept (IpcSemaphoreState *state, IpcWaiter *waiter)
 {
   for (guint i = 0; i < state->waiters->len; i++)
-    if (ipc_waiter_is_of (state->waiters->pdata[i], context))
-      return state->waiters->pdata[i];
-  return NULL;
+    if (state->waiters->pdata[i] == waiter)
+      return TRUE;
+  return FALSE;
 }
 
-/* That of CONTEXT, which is kept for the next wait. Threads with contexts of their own may come and go, so only those
- * of the last few are; one that is in use stays until its waits are over. */
+/* That of CONTEXT, to be released; it is kept for the next wait, too. Threads with contexts of their own may come and go, so only
+ * those of the last few are. */
 static IpcWaiter *
 get_waiter (IpcSemaphoreState *state, GMainContext *context, GError **error)
 {
-  IpcWaiter *waiter, *oldest = NULL;
+  IpcWaiter *waiter = ipc_waiter_get (context, state->file.presence, error), *oldest = NULL;
 
+  if (waiter == NULL)
+    return NULL;
   g_mutex_lock (&state->lock);
-  waiter = find_waiter (state, context);
-  if (waiter == NULL && (waiter = ipc_waiter_get (context, state->file.presence, error)) != NULL)
+  if (!is_kept (state, waiter))
     {
       if (state->waiters->len == MAX_WAITERS)
         oldest = g_ptr_array_steal_index (state->waiters, 0);
-      g_ptr_array_add (state->waiters, waiter);
+      g_ptr_array_add (state->waiters, ipc_waiter_keep (waiter));
     }
   g_mutex_unlock (&state->lock);
   if (oldest != NULL)
@@ -144,12 +145,13 @@ wait_for_permit (IpcSemaphore *self, IpcSemaphoreState *state, gint timeout, GTa
   waiting->timeout = timeout;
   g_task_set_task_data (task, waiting, g_free);
   if (ipc_slots_wait_begin (slots, &waiting->waiter, ipc_waiter_get_bell (waiter)))
+    ipc_waiter_add (waiter, &waiting->wait, &funcs, task, deadline);
+  else
     {
-      ipc_waiter_add (waiter, &waiting->wait, &funcs, task, deadline);
-      return;
+      g_task_return_error (task, get_error (waiting, IPC_SLOTS_TOO_MANY));
+      g_object_unref (task);
     }
-  g_task_return_error (task, get_error (waiting, IPC_SLOTS_TOO_MANY));
-  g_object_unref (task);
+  ipc_waiter_release (waiter);
 }
 
 /**
