@@ -129,7 +129,7 @@ check_looks (IpcSemaphoreFile *file)
       gint64 since;
 
       if (ipc_semaphore_file_get_holder (file, i, &owner, &since))
-        ipc_presence_get_label (file->presence, owner, label);
+        ipc_presence_get_label (file->object.presence, owner, label);
     }
 }
 
@@ -174,8 +174,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       check_works (&file);
       ipc_semaphore_file_close (&file);
     }
-  ipc_semaphore_file_remove_idle (folder_fd, NAME, 0, NULL);
-  ipc_semaphore_file_delete (folder_fd, NAME, NULL);
+  ipc_shared_object_remove_idle (&ipc_semaphore_file_class, folder_fd, NAME, 0, NULL);
+  ipc_shared_object_delete (&ipc_semaphore_file_class, folder_fd, NAME, NULL);
   unlinkat (folder_fd, NAME, 0);
   return 0;
 }

@@ -115,7 +115,7 @@ ipc_permit_take (IpcSemaphore *semaphore, IpcSemaphoreState *state, unsigned slo
 {
   IpcPermit *self = state->permits[slot];
 
-  if (G_UNLIKELY (!ipc_shared_file_is_intact (&state->file.file)))
+  if (G_UNLIKELY (!ipc_shared_file_is_intact (&state->file.object.file)))
     {
       ipc_slots_release (&state->file.slots, slot);
       ipc_semaphore_set_broken (semaphore, error);

@@ -132,7 +132,7 @@ look_for_slot (IpcSemaphoreState *state, unsigned *slot)
 {
   if (recover_and_try (state, slot))
     return IPC_SLOTS_ACQUIRED;
-  return ipc_shared_file_is_deleted (&state->file.file) ? IPC_SLOTS_DELETED : IPC_SLOTS_TIMED_OUT;
+  return ipc_shared_file_is_deleted (&state->file.object.file) ? IPC_SLOTS_DELETED : IPC_SLOTS_TIMED_OUT;
 }
 
 /**

@@ -30,7 +30,7 @@ ipc_semaphore_count (IpcSemaphore *self, IpcSemaphoreCounts *counts)
     .released = statistics.acquired - MIN (not_released, statistics.acquired),
     .recovered = statistics.recovered,
     .last_accessed = ipc_semaphore_file_get_last_accessed (self->view),
-    .is_deleted = ipc_shared_file_is_deleted (&self->view->file),
+    .is_deleted = ipc_shared_file_is_deleted (&self->view->object.file),
   };
 }
 
@@ -174,7 +174,7 @@ ipc_semaphore_get_created_at (IpcSemaphore *self)
 {
   g_return_val_if_fail (IPC_IS_SEMAPHORE (self), 0);
 
-  return self->view->file.info.created_at;
+  return self->view->object.file.info.created_at;
 }
 
 /**
@@ -210,5 +210,5 @@ ipc_semaphore_get_is_deleted (IpcSemaphore *self)
 {
   g_return_val_if_fail (IPC_IS_SEMAPHORE (self), FALSE);
 
-  return ipc_shared_file_is_deleted (&self->view->file);
+  return ipc_shared_file_is_deleted (&self->view->object.file);
 }

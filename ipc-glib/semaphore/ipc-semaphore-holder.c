@@ -125,8 +125,8 @@ add_holder (IpcSemaphoreFile *file, guint slot, GPtrArray *holders)
 
   if (!ipc_semaphore_file_get_holder (file, slot, &owner, &since))
     return;
-  if (file->knows_owners)
-    ipc_presence_get_label (file->presence, owner, label);
+  if (file->object.knows_owners)
+    ipc_presence_get_label (file->object.presence, owner, label);
   g_ptr_array_add (holders, holder_new (label, CLAMP (since, 0, g_get_real_time ())));
 }
 

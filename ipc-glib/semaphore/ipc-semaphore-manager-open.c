@@ -15,52 +15,21 @@
 
 /* ---- what was handed out ---- */
 
-static void
-remember (IpcSemaphoreManager *self, IpcSemaphore *semaphore)
-{
-  GWeakRef *ref = g_new0 (GWeakRef, 1);
-
-  g_weak_ref_init (ref, semaphore);
-  g_hash_table_replace (self->handed_out, g_strdup (ipc_semaphore_get_name (semaphore)), ref);
-}
-
 /* (transfer full) (nullable): the one of that name, if it is still that. */
 static IpcSemaphore *
 recall (IpcSemaphoreManager *self, int folder_fd, const char *name)
 {
-  GWeakRef *ref = g_hash_table_lookup (self->handed_out, name);
-  g_autoptr(IpcSemaphore) semaphore = ref != NULL ? g_weak_ref_get (ref) : NULL;
+  g_autoptr(IpcSemaphore) semaphore = ipc_handed_out_get (self->handed_out, name);
 
   if (semaphore != NULL && ipc_semaphore_has_name (semaphore, folder_fd))
     return g_steal_pointer (&semaphore);
   return NULL;
 }
 
-/* (transfer full) (element-type IpcSemaphore); forgets those that are gone. */
-static GPtrArray *
-recall_all (IpcSemaphoreManager *self)
-{
-  GPtrArray *all = g_ptr_array_new_with_free_func (g_object_unref);
-  GHashTableIter iter;
-  gpointer ref;
-
-  g_hash_table_iter_init (&iter, self->handed_out);
-  while (g_hash_table_iter_next (&iter, NULL, &ref))
-    {
-      IpcSemaphore *semaphore = g_weak_ref_get (ref);
-
-      if (semaphore != NULL)
-        g_ptr_array_add (all, semaphore);
-      else
-        g_hash_table_iter_remove (&iter);
-    }
-  return all;
-}
-
 void
 ipc_semaphore_manager_tell_deleted (IpcSemaphoreManager *self)
 {
-  g_autoptr(GPtrArray) all = recall_all (self);
+  g_autoptr(GPtrArray) all = ipc_handed_out_snapshot (self->handed_out);
 
   for (guint i = 0; i < all->len; i++)
     if (ipc_semaphore_get_is_deleted (all->pdata[i]))
@@ -73,7 +42,7 @@ hand_out (IpcSemaphoreManager *self, const char *name, IpcSemaphoreFile *file)
   IpcSemaphore *semaphore =
     ipc_semaphore_new_for_file (ipc_manager_get_scope (IPC_MANAGER (self)), self->defaults, self->context, name, file);
 
-  remember (self, semaphore);
+  ipc_handed_out_add (self->handed_out, name, semaphore);
   return semaphore;
 }
 
@@ -259,7 +228,7 @@ ipc_semaphore_manager_delete_semaphore (IpcSemaphoreManager *self, const char *n
   folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), FALSE, error);
   if (folder_fd < 0)
     return FALSE;
-  deleted = ipc_semaphore_file_delete (folder_fd, name, &reason);
+  deleted = ipc_shared_object_delete (&ipc_semaphore_file_class, folder_fd, name, &reason);
   close (folder_fd);
   ipc_manager_refresh (IPC_MANAGER (self), name);
   if (deleted)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/ipc-handed-out-private.h"
 #include "base/ipc-manager-private.h"
 #include "ipc-semaphore-manager.h"
 #include "semaphore/ipc-semaphore-private.h"
@@ -20,7 +21,7 @@ struct _IpcSemaphoreManager
   GMainContext *context;                        /* (owned) */
   IpcSemaphoreDefaults *defaults;               /* (owned) shared with the semaphores */
   guint default_permits;
-  GHashTable *handed_out;                       /* (owned) name → GWeakRef of an IpcSemaphore */
+  IpcHandedOut *handed_out;                     /* (owned) (element-type IpcSemaphore) */
 
   IpcPulseClient pulse;
   IpcSemaphoreSums notified;

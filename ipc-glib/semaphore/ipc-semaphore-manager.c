@@ -96,7 +96,7 @@ ipc_semaphore_manager_is_idle (IpcManager *manager, GObject *item, gint64 idle_t
 static gboolean
 ipc_semaphore_manager_remove (IpcManager *manager, int folder_fd, const char *name, GError **error)
 {
-  return ipc_semaphore_file_remove_idle (folder_fd, name, ipc_manager_get_idle_timeout (manager), error);
+  return ipc_shared_object_remove_idle (&ipc_semaphore_file_class, folder_fd, name, ipc_manager_get_idle_timeout (manager), error);
 }
 
 /* ---- what others did ---- */
@@ -209,13 +209,6 @@ ipc_semaphore_manager_set_default_timeout (IpcSemaphoreManager *self, gint defau
 /* ---- the object ---- */
 
 static void
-weak_ref_free (gpointer data)
-{
-  g_weak_ref_clear (data);
-  g_free (data);
-}
-
-static void
 items_changed (GListModel *items, guint position, guint removed, guint added, gpointer manager)
 {
   if (removed > 0)
@@ -240,7 +233,7 @@ ipc_semaphore_manager_finalize (GObject *object)
   IpcSemaphoreManager *self = IPC_SEMAPHORE_MANAGER (object);
 
   ipc_pulse_remove (&self->pulse);
-  g_clear_pointer (&self->handed_out, g_hash_table_unref);
+  g_clear_pointer (&self->handed_out, ipc_handed_out_free);
   g_clear_pointer (&self->defaults, g_atomic_rc_box_release);
   g_clear_pointer (&self->context, g_main_context_unref);
   G_OBJECT_CLASS (ipc_semaphore_manager_parent_class)->finalize (object);
@@ -380,7 +373,7 @@ ipc_semaphore_manager_init (IpcSemaphoreManager *self)
   self->defaults = g_atomic_rc_box_new0 (IpcSemaphoreDefaults);
   self->defaults->default_timeout = DEFAULT_TIMEOUT;
   self->default_permits = DEFAULT_PERMITS;
-  self->handed_out = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, weak_ref_free);
+  self->handed_out = ipc_handed_out_new ();
 }
 
 /**

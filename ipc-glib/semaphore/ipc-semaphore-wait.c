@@ -36,7 +36,7 @@ attempt (IpcWait *wait, gint64 *wake_at, gpointer *result, GError **error)
 
   if (ipc_slots_wait_try (slots, &self->waiter, &slot, wake_at))
     *result = ipc_permit_take (self->semaphore, self->state, slot, error);
-  else if (ipc_shared_file_is_deleted (&self->state->file.file))
+  else if (ipc_shared_file_is_deleted (&self->state->file.object.file))
     g_propagate_error (error, get_error (self, IPC_SLOTS_DELETED));
   else
     return FALSE;
@@ -94,7 +94,7 @@ is_kept (IpcSemaphoreState *state, IpcWaiter *waiter)
 static IpcWaiter *
 get_waiter (IpcSemaphoreState *state, GMainContext *context, GError **error)
 {
-  IpcWaiter *waiter = ipc_waiter_get (context, state->file.presence, error), *oldest = NULL;
+  IpcWaiter *waiter = ipc_waiter_get (context, state->file.object.presence, error), *oldest = NULL;
 
   if (waiter == NULL)
     return NULL;

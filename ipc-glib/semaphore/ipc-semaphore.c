@@ -207,7 +207,7 @@ ipc_semaphore_new_for_file (IpcScope *scope, IpcSemaphoreDefaults *defaults, GMa
   self->name = g_strdup (name);
   self->scope = g_object_ref (scope);
   self->defaults = g_atomic_rc_box_acquire (defaults);
-  if (file->attachment.fd >= 0)
+  if (file->object.attachment.fd >= 0)
     {
       IpcSemaphoreState *state = state_new (file);
 
@@ -228,7 +228,7 @@ ipc_semaphore_new_for_file (IpcScope *scope, IpcSemaphoreDefaults *defaults, GMa
 gboolean
 ipc_semaphore_has_name (IpcSemaphore *self, int folder_fd)
 {
-  return ipc_semaphore_file_has_name (self->view, folder_fd, self->name);
+  return ipc_shared_object_has_name (&self->view->object, folder_fd, self->name);
 }
 
 /* ---- attaching what was only observed ---- */
@@ -244,7 +244,7 @@ open_again (IpcSemaphore *self, IpcSemaphoreFile *file, GError **error)
     return FALSE;
   opened = ipc_semaphore_file_attach (file, folder_fd, self->name, &reason);
   close (folder_fd);
-  if (opened && ipc_semaphore_file_is_same (file, self->view))
+  if (opened && ipc_shared_object_is_same (&file->object, &self->view->object))
     return TRUE;
   if (opened)
     ipc_semaphore_file_close (file);
@@ -482,7 +482,7 @@ ipc_semaphore_init (IpcSemaphore *self)
 {
   g_mutex_init (&self->lock);
   self->generation = ipc_fork_generation ();
-  self->observed = (IpcSemaphoreFile){ .file.fd = -1, .attachment = IPC_ATTACHMENT_INIT };
+  ipc_shared_object_init (&self->observed.object);
   self->view = &self->observed;
   self->notified = g_new0 (IpcSemaphoreCounts, 1);
 }
