@@ -7,6 +7,7 @@
 
 #include "base/ipc-error-private.h"
 #include "base/ipc-once-private.h"
+#include "base/ipc-slot-wait-private.h"
 #include "base/ipc-task-private.h"
 #include "semaphore/ipc-semaphore-private.h"
 
@@ -99,33 +100,6 @@ ipc_semaphore_try_acquire (IpcSemaphore *self, GError **error)
 
 /* ---- waiting ---- */
 
-typedef struct
-{
-  IpcSemaphoreState *state;
-  _Atomic guint32 cancelled;
-} Waiting;
-
-static void
-cancelled_cb (GCancellable *cancellable, gpointer data)
-{
-  Waiting *waiting = data;
-
-  atomic_store (&waiting->cancelled, 1);
-  ipc_slots_wake (&waiting->state->file.slots, false);
-}
-
-/* DEADLINE in µs, 0 for never. */
-static IpcSlotsOutcome
-wait_for_slot (IpcSemaphoreState *state, gint64 deadline, GCancellable *cancellable, unsigned *slot)
-{
-  Waiting waiting = { .state = state };
-  gulong handler = cancellable != NULL ? g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), &waiting, NULL) : 0;
-  IpcSlotsOutcome outcome = ipc_slots_acquire (&state->file.slots, deadline * 1000, &waiting.cancelled, slot);
-
-  g_cancellable_disconnect (cancellable, handler);
-  return outcome;
-}
-
 /* TIMEOUT 0: nobody is put into the queue. */
 static IpcSlotsOutcome
 look_for_slot (IpcSemaphoreState *state, unsigned *slot)
@@ -175,7 +149,7 @@ ipc_semaphore_acquire (IpcSemaphore *self, gint timeout, GCancellable *cancellab
     return ipc_permit_take (self, state, slot, error);
   if (!ipc_timeout_to_deadline (timeout, g_atomic_int_get (&self->defaults->default_timeout), &deadline, error))
     return NULL;
-  outcome = timeout == 0 ? look_for_slot (state, &slot) : wait_for_slot (state, deadline, cancellable, &slot);
+  outcome = timeout == 0 ? look_for_slot (state, &slot) : ipc_slot_acquire (&state->file.slots, deadline, cancellable, &slot);
   if (outcome == IPC_SLOTS_ACQUIRED)
     return ipc_permit_take (self, state, slot, error);
   ipc_semaphore_set_error (self, outcome, timeout, error);

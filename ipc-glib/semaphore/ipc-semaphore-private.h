@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/ipc-pulse-private.h"
+#include "base/ipc-slot-wait-private.h"
 #include "core/ipc-fork.h"
 #include "ipc-permit.h"
 #include "ipc-scope.h"
@@ -25,7 +26,7 @@ typedef struct
   IpcPermit **permits;          /* (owned) one a slot, made when first needed, (owner of the slot) */
   GMutex lock;
   GPtrArray *loose;             /* (mutex lock) permits that have lost their place to a newer one, and are still referenced */
-  GPtrArray *waiters;           /* (mutex lock) (element-type IpcWaiter) those of the main contexts that have waited */
+  IpcSlotWaiters waiters;
 } IpcSemaphoreState;
 
 struct _IpcSemaphore

@@ -12,7 +12,6 @@
 #include "base/ipc-error-private.h"
 #include "base/ipc-notify-private.h"
 #include "base/ipc-scope-private.h"
-#include "base/ipc-waiter-private.h"
 #include "semaphore/ipc-semaphore-private.h"
 
 /**
@@ -179,7 +178,7 @@ state_new (IpcSemaphoreFile *file)
   state->generation = ipc_fork_generation ();
   state->permits = g_new0 (IpcPermit *, file->n_permits);
   state->loose = g_ptr_array_new ();
-  state->waiters = g_ptr_array_new ();
+  ipc_slot_waiters_init (&state->waiters);
   g_mutex_init (&state->lock);
   return state;
 }
@@ -188,9 +187,7 @@ static void
 state_free (IpcSemaphoreState *state)
 {
   ipc_permits_free (state);
-  for (guint i = 0; state->generation == ipc_fork_generation () && i < state->waiters->len; i++)
-    ipc_waiter_release (state->waiters->pdata[i]);
-  g_ptr_array_unref (state->waiters);
+  ipc_slot_waiters_clear (&state->waiters, state->generation != ipc_fork_generation ());
   ipc_semaphore_file_close (&state->file);
   g_mutex_clear (&state->lock);
   g_free (state);
