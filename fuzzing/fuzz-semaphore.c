@@ -88,7 +88,7 @@ fill_body (uint8_t *body, const IpcSharedInfo *info, const void *data)
 static void
 write_shared (Input *input)
 {
-  IpcSharedInfo info = { .kind = IPC_SHARED_SEMAPHORE, .layout = 1 };
+  IpcSharedInfo info = { .kind = IPC_SHARED_KIND_SEMAPHORE, .layout = 1 };
   guint8 how = (guint8) take (input, 1);
   guint64 n_permits = take (input, how & 1 ? 8 : 1);
   guint64 n_waiters = take (input, how & 2 ? 8 : 1);

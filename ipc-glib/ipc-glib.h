@@ -19,4 +19,6 @@
 #include "ipc-semaphore.h"
 #include "ipc-semaphore-holder.h"
 #include "ipc-semaphore-manager.h"
+#include "ipc-shared-memory.h"
+#include "ipc-shared-memory-manager.h"
 #undef IPC_GLIB_INSIDE

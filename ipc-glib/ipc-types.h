@@ -24,6 +24,8 @@ typedef struct _IpcSemaphoreManager IpcSemaphoreManager;
 typedef struct _IpcSemaphore IpcSemaphore;
 typedef struct _IpcSemaphoreHolder IpcSemaphoreHolder;
 typedef struct _IpcPermit IpcPermit;
+typedef struct _IpcSharedMemoryManager IpcSharedMemoryManager;
+typedef struct _IpcSharedMemory IpcSharedMemory;
 
 /**
  * IPC_TIMEOUT_DEFAULT:

@@ -45,6 +45,9 @@
  * 4. `/run/user/$UID/ipc-glib`.
  * 5. `/dev/shm/ipc-glib-$UID`, for containers and build machines.
  *
+ * In cases 3 and 4, segments of shared memory live in `/dev/shm/ipc-glib-$UID` instead, if that passes the
+ * check: a runtime directory has only a tenth of the memory of the machine.
+ *
  * ## Threads
  *
  * A scope never changes. It can be used in any thread.
@@ -70,6 +73,7 @@ struct _IpcScope
   GObject parent_instance;
 
   char *directory; /* (owned) */
+  char *bulk;      /* (owned) (nullable): where IPC_SCOPE_BULK_FOLDER is, if not in DIRECTORY */
   GError *error;   /* (owned) (nullable): why there is no usable default; reported at each use */
 };
 
@@ -202,6 +206,24 @@ list_parents (void)
   return g_strv_builder_end (parents);
 }
 
+static char *
+get_shm_directory (void)
+{
+  return g_strdup_printf ("/dev/shm/" OWN_FOLDER "-%u", (guint) geteuid ());
+}
+
+/* (nullable) (transfer full): what is shared with a sandbox has to be where it can see it. */
+static char *
+get_bulk_directory (const char *directory)
+{
+  g_autofree char *flatpak = get_flatpak_parent ();
+  g_autofree char *bulk = get_shm_directory ();
+
+  if (get_variable ("IPC_GLIB_DIR") != NULL || (flatpak != NULL && g_str_has_prefix (directory, flatpak)) || strcmp (directory, bulk) == 0)
+    return NULL;
+  return g_steal_pointer (&bulk);
+}
+
 /* (transfer full): always a path. If it cannot be used, ERROR says why. */
 static char *
 find_default_directory (GError **error)
@@ -225,7 +247,7 @@ find_default_directory (GError **error)
         return g_build_filename (parents[i], OWN_FOLDER, NULL);
       g_debug ("not used as a scope: %s", reason->message);
     }
-  last = g_strdup_printf ("/dev/shm/" OWN_FOLDER "-%u", (guint) geteuid ());
+  last = get_shm_directory ();
   make_directory (last, error);
   return g_steal_pointer (&last);
 }
@@ -248,7 +270,11 @@ ipc_scope_constructed (GObject *object)
   IpcScope *self = IPC_SCOPE (object);
 
   if (self->directory == NULL)
-    self->directory = find_default_directory (&self->error);
+    {
+      self->directory = find_default_directory (&self->error);
+      if (self->error == NULL)
+        self->bulk = get_bulk_directory (self->directory);
+    }
   G_OBJECT_CLASS (ipc_scope_parent_class)->constructed (object);
 }
 
@@ -258,6 +284,7 @@ ipc_scope_finalize (GObject *object)
   IpcScope *self = IPC_SCOPE (object);
 
   g_clear_pointer (&self->directory, g_free);
+  g_clear_pointer (&self->bulk, g_free);
   g_clear_error (&self->error);
   G_OBJECT_CLASS (ipc_scope_parent_class)->finalize (object);
 }
@@ -393,11 +420,22 @@ ipc_scope_get_directory (IpcScope *self)
   return self->directory;
 }
 
-int
-ipc_scope_open_folder (IpcScope *self, const char *folder, gboolean create, GError **error)
+static int
+open_folder_in (const char *directory, const char *folder, gboolean create, GError **error)
 {
   int directory_fd, fd;
 
+  directory_fd = open_private (directory, create, error);
+  if (directory_fd < 0)
+    return -1;
+  fd = open_below (directory_fd, directory, folder, create, error);
+  close (directory_fd);
+  return fd;
+}
+
+int
+ipc_scope_open_folder (IpcScope *self, const char *folder, gboolean create, GError **error)
+{
   g_assert (IPC_IS_SCOPE (self));
   if (self->error != NULL)
     {
@@ -405,10 +443,14 @@ ipc_scope_open_folder (IpcScope *self, const char *folder, gboolean create, GErr
         *error = g_error_copy (self->error);
       return -1;
     }
-  directory_fd = open_private (self->directory, create, error);
-  if (directory_fd < 0)
-    return -1;
-  fd = open_below (directory_fd, self->directory, folder, create, error);
-  close (directory_fd);
-  return fd;
+  if (self->bulk != NULL && strcmp (folder, IPC_SCOPE_BULK_FOLDER) == 0)
+    {
+      g_autoptr(GError) reason = NULL;
+      int fd = open_folder_in (self->bulk, folder, create, &reason);
+
+      if (fd >= 0)
+        return fd;
+      g_debug ("not used for segments: %s", reason->message);
+    }
+  return open_folder_in (self->directory, folder, create, error);
 }

@@ -20,7 +20,8 @@ typedef struct
   IpcSharedKind kind;
   guint32 layout;
   guint64 max_size;
-  gboolean keeps_descriptor;    /* a map does not need it, and one for each item of a list would be one too many */
+  gboolean has_generation;      /* geometry[1] is a number that grows from each that is made in the folder to the next */
+  gboolean keeps_descriptor;    /* while attached; a map does not need it */
 
   /* Judges the geometry, which is of the private copy, as is the size. */
   gboolean (*check)             (const IpcSharedFile *file, const char *name, GError **error);
@@ -38,6 +39,7 @@ typedef struct
   IpcSharedFile file;
   IpcPresence *presence;        /* (owned) */
   gboolean knows_owners;        /* owner ids in the file are of PRESENCE */
+  gboolean is_writable;         /* the map is */
   IpcAttachment attachment;     /* unless it is only looked at */
 } IpcSharedObject;
 
@@ -52,7 +54,10 @@ gboolean ipc_shared_object_attach  (IpcSharedObject *self, const IpcSharedObject
 /* Attaches to one whose descriptor somebody sent; takes FD on success. It may be of another table of processes, or not to be
  * attached to because FD cannot be read: then it is only mapped. */
 gboolean ipc_shared_object_adopt   (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, int fd, gboolean writable, GError **error);
-/* Only looks at it: the map is read-only. */
+/* One of somebody else, that has nothing but bytes: what INFO describes is this process's alone. The same about FD. */
+gboolean ipc_shared_object_wrap    (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, int fd,
+                                    const IpcSharedInfo *info, IpcSharedFill fill, GError **error);
+/* Only looks at it: the map is read-only, and no descriptor is kept. */
 gboolean ipc_shared_object_observe (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, const char *name, GError **error);
 /* One that was never opened: closing it does nothing. */
 void     ipc_shared_object_init    (IpcSharedObject *self);
@@ -66,6 +71,8 @@ gboolean ipc_shared_object_remove_idle (const IpcSharedObjectClass *klass, int f
                                         GError **error);
 
 gboolean ipc_shared_object_is_same  (const IpcSharedObject *self, const IpcSharedObject *other);
+/* How many processes have NAME attached, if it is this one still; 0 if not. */
+guint    ipc_shared_object_count_attached (const IpcSharedObject *self, int folder_fd, const char *name);
 /* Whether NAME is still this one. */
 gboolean ipc_shared_object_has_name (const IpcSharedObject *self, int folder_fd, const char *name);
 /* µs UTC: what others wrote is only believed as far as it makes sense. */

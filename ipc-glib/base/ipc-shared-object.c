@@ -55,8 +55,6 @@ open_file (const IpcSharedObjectClass *klass, IpcSharedFile *file, int folder_fd
 static void
 drop_descriptor (IpcSharedObject *self)
 {
-  if (self->klass->keeps_descriptor)
-    return;
   ipc_fork_close (self->file.fd);
   self->file.fd = -1;
 }
@@ -100,7 +98,8 @@ take_attachment (IpcSharedObject *self, const char *name, GError **error)
       ipc_attachment_drop (&self->attachment);
       return FALSE;
     }
-  self->klass->touch (&self->file);
+  if (self->is_writable)
+    self->klass->touch (&self->file);
   return TRUE;
 }
 
@@ -114,9 +113,11 @@ attach_to_file (IpcSharedObject *self, const char *name, GError **error)
                    "%s \"%s\": the table of processes that it was made with (.presence) is not there any more", self->klass->what, name);
       return FALSE;
     }
+  self->is_writable = TRUE;
   if (!take_attachment (self, name, error))
     return FALSE;
-  drop_descriptor (self);
+  if (!self->klass->keeps_descriptor)
+    drop_descriptor (self);
   return TRUE;
 }
 
@@ -169,18 +170,11 @@ ipc_shared_object_observe (IpcSharedObject *self, const IpcSharedObjectClass *kl
   return TRUE;
 }
 
-gboolean
-ipc_shared_object_adopt (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, int fd, gboolean writable, GError **error)
+/* The file is there. */
+static gboolean
+complete_adoption (IpcSharedObject *self, int folder_fd, GError **error)
 {
-  IpcFault fault = { 0 };
-
-  init (self, klass);
-  if (!ipc_shared_file_adopt (fd, klass->kind, klass->layout, klass->max_size, writable, &self->file, &fault))
-    {
-      ipc_error_set_fault (error, &fault, klass->what);
-      return FALSE;
-    }
-  if (!klass->check (&self->file, "(anonymous)", error) || !attach_presence (self, folder_fd, error))
+  if (!self->klass->check (&self->file, "(anonymous)", error) || !attach_presence (self, folder_fd, error))
     {
       /* The descriptor is the caller's still. */
       self->file.fd = -1;
@@ -193,6 +187,21 @@ ipc_shared_object_adopt (IpcSharedObject *self, const IpcSharedObjectClass *klas
   return TRUE;
 }
 
+gboolean
+ipc_shared_object_adopt (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, int fd, gboolean writable, GError **error)
+{
+  IpcFault fault = { 0 };
+
+  init (self, klass);
+  if (!ipc_shared_file_adopt (fd, klass->kind, klass->layout, klass->max_size, writable, &self->file, &fault))
+    {
+      ipc_error_set_fault (error, &fault, klass->what);
+      return FALSE;
+    }
+  self->is_writable = writable;
+  return complete_adoption (self, folder_fd, error);
+}
+
 /* ---- making ---- */
 
 static void
@@ -200,6 +209,8 @@ complete_info (IpcSharedObject *self, IpcSharedInfo *info)
 {
   info->kind = self->klass->kind;
   info->layout = self->klass->layout;
+  if (self->klass->has_generation)
+    info->geometry[1] = ipc_presence_count_up (self->presence);
   ipc_presence_get_id (self->presence, (guint8 *) &info->geometry[2]);
 }
 
@@ -259,12 +270,35 @@ ipc_shared_object_create_anonymous (IpcSharedObject *self, const IpcSharedObject
   return FALSE;
 }
 
+gboolean
+ipc_shared_object_wrap (IpcSharedObject *self, const IpcSharedObjectClass *klass, int folder_fd, int fd, const IpcSharedInfo *wanted,
+                        IpcSharedFill fill, GError **error)
+{
+  IpcSharedInfo info = *wanted;
+  IpcFault fault = { 0 };
+
+  init (self, klass);
+  if (!attach_presence (self, folder_fd, error))
+    return FALSE;
+  complete_info (self, &info);
+  if (!ipc_shared_file_wrap (fd, &info, fill, NULL, &self->file, &fault))
+    {
+      ipc_error_set_fault (error, &fault, klass->what);
+      ipc_shared_object_close (self);
+      return FALSE;
+    }
+  compare_presence (self);
+  self->is_writable = TRUE;
+  take_attachment (self, "(anonymous)", NULL);
+  return TRUE;
+}
+
 void
 ipc_shared_object_close (IpcSharedObject *self)
 {
   gboolean forked = self->attachment.fd >= 0 && self->attachment.generation != ipc_fork_generation ();
 
-  if (self->attachment.fd >= 0 && !forked)
+  if (self->attachment.fd >= 0 && !forked && self->is_writable)
     self->klass->touch (&self->file);
   ipc_attachment_drop (&self->attachment);
   ipc_shared_file_close (&self->file);
@@ -367,6 +401,21 @@ gboolean
 ipc_shared_object_has_name (const IpcSharedObject *self, int folder_fd, const char *name)
 {
   return has_name (&self->file, folder_fd, name);
+}
+
+guint
+ipc_shared_object_count_attached (const IpcSharedObject *self, int folder_fd, const char *name)
+{
+  int fd = ipc_fork_open (openat (folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat status;
+  guint n = 0;
+
+  if (fd < 0)
+    return 0;
+  if (fstat (fd, &status) == 0 && status.st_ino == self->file.inode && status.st_dev == self->file.device)
+    n = ipc_attachment_count (fd);
+  ipc_fork_close (fd);
+  return n;
 }
 
 gint64

@@ -57,5 +57,8 @@ guint      ipc_waiter_get_bell (IpcWaiter *self);
 /* Starts to wait: WAIT is in the shared table already, with the waiter's bell. Takes TASK. DEADLINE of
  * ipc_timeout_to_deadline(). May complete the task at once, later in its context. */
 void       ipc_waiter_add      (IpcWaiter *self, IpcWait *wait, const IpcWaitFuncs *funcs, GTask *task, gint64 deadline);
+/* LINK's data is an IpcListening, which is told when it was rung. Any thread. */
+void       ipc_waiter_add_listening    (IpcWaiter *self, GList *link);
+void       ipc_waiter_remove_listening (IpcWaiter *self, GList *link);
 /* Have all that are pending tried, in the context. Any thread. */
 void       ipc_waiter_try_all  (IpcWaiter *self);

@@ -7,6 +7,7 @@
 
 #include "base/ipc-error-private.h"
 #include "base/ipc-hub-private.h"
+#include "base/ipc-listening-private.h"
 #include "core/ipc-bell.h"
 #include "core/ipc-fork.h"
 
@@ -29,6 +30,7 @@ struct _IpcWaiter
   GMutex lock;
   GQueue pending;               /* (mutex lock) (element-type IpcWait) */
   IpcTimerQueue timers;         /* (mutex lock) */
+  GQueue listenings;            /* (mutex lock) (element-type IpcListening) */
 };
 
 G_DEFINE_FINAL_TYPE (IpcWaiter, ipc_waiter, G_TYPE_OBJECT)
@@ -215,6 +217,7 @@ on_ring (IpcHubWatch *watch, guint events)
   self->n_deaths = n_deaths;
   ipc_bell_silence (&self->bell);
   try_ready (self, all);
+  ipc_listenings_tell (&self->listenings, &self->lock);
   return FALSE;
 }
 
@@ -281,6 +284,22 @@ ipc_waiter_add (IpcWaiter *self, IpcWait *wait, const IpcWaitFuncs *funcs, GTask
   if (funcs->is_woken (wait) || g_atomic_int_get (&wait->is_cancelled))
     ipc_hub_attend (&self->watch);
   g_object_unref (task);
+}
+
+void
+ipc_waiter_add_listening (IpcWaiter *self, GList *link)
+{
+  g_mutex_lock (&self->lock);
+  g_queue_push_tail_link (&self->listenings, link);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+ipc_waiter_remove_listening (IpcWaiter *self, GList *link)
+{
+  g_mutex_lock (&self->lock);
+  g_queue_unlink (&self->listenings, link);
+  g_mutex_unlock (&self->lock);
 }
 
 void

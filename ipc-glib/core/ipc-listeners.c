@@ -106,7 +106,7 @@ ipc_listeners_is_armed (const IpcListeners *self, unsigned entry)
 }
 
 void
-ipc_listeners_ring (IpcListeners *self)
+ipc_listeners_ring (IpcListeners *self, unsigned except)
 {
   unsigned high = get_high (self);
 
@@ -115,7 +115,7 @@ ipc_listeners_ring (IpcListeners *self)
       Entry *entry = get_entry (self, i);
       IpcOwner owner;
 
-      if (atomic_load (&entry->armed) == 0 || atomic_exchange (&entry->armed, 0) == 0)
+      if (i == except || atomic_load (&entry->armed) == 0 || atomic_exchange (&entry->armed, 0) == 0)
         continue;
       owner = atomic_load (&entry->owner);
       if (owner != 0)

@@ -13,6 +13,8 @@
 
 #include "core/ipc-presence.h"
 
+#define IPC_LISTENERS_NONE UINT32_MAX
+
 typedef struct
 {
   uint8_t *memory;
@@ -31,5 +33,5 @@ void   ipc_listeners_remove   (IpcListeners *self, unsigned entry);
 void   ipc_listeners_arm      (IpcListeners *self, unsigned entry);
 /* False: it was rung since. */
 bool   ipc_listeners_is_armed (const IpcListeners *self, unsigned entry);
-/* From any process and thread; never waits. */
-void   ipc_listeners_ring     (IpcListeners *self);
+/* From any process and thread; never waits. All but the entry EXCEPT, which may be IPC_LISTENERS_NONE. */
+void   ipc_listeners_ring     (IpcListeners *self, unsigned except);

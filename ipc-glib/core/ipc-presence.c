@@ -16,7 +16,7 @@
 #include "core/ipc-shared-file.h"
 
 #define NAME ".presence"
-#define LAYOUT 1u
+#define LAYOUT 2u
 #define ATTEMPTS 16
 #define MAX_BELLS 64u
 
@@ -30,7 +30,13 @@ typedef struct
   char room[8];
 } Entry;
 
-_Static_assert (sizeof (Entry) == 64, "an entry has a cache line");
+/* What precedes them. */
+typedef struct
+{
+  _Alignas (64) _Atomic uint64_t count;
+} Head;
+
+_Static_assert (sizeof (Head) == 64 && sizeof (Entry) == 64, "an entry has a cache line");
 
 struct _IpcPresence
 {
@@ -140,15 +146,15 @@ static bool
 open_table (int directory_fd, IpcSharedFile *file, IpcFault *fault)
 {
   const IpcSharedInfo info = {
-    .kind = IPC_SHARED_PRESENCE,
+    .kind = IPC_SHARED_KIND_PRESENCE,
     .layout = LAYOUT,
-    .size = IPC_SHARED_HEADER_SIZE + IPC_PRESENCE_MAX * sizeof (Entry),
+    .size = IPC_SHARED_HEADER_SIZE + sizeof (Head) + IPC_PRESENCE_MAX * sizeof (Entry),
   };
 
   /* Another process may make it, or take it away, in between. */
   for (int i = 0; i < ATTEMPTS; i++)
     {
-      if (ipc_shared_file_open (directory_fd, NAME, IPC_SHARED_PRESENCE, LAYOUT, info.size, true, file, fault))
+      if (ipc_shared_file_open (directory_fd, NAME, IPC_SHARED_KIND_PRESENCE, LAYOUT, info.size, true, file, fault))
         {
           if (file->info.size == info.size)
             return true;
@@ -236,7 +242,7 @@ attach_locked (int directory_fd, IpcFault *fault)
       return NULL;
     }
   self->file = file;
-  self->entries = (Entry *) ipc_shared_file_get_body (&file);
+  self->entries = (Entry *) (ipc_shared_file_get_body (&file) + sizeof (Head));
   self->generation = ipc_fork_generation ();
   self->n_users = 1;
   move_in (self);
@@ -300,6 +306,14 @@ ipc_presence_get_id (const IpcPresence *self, uint8_t id[16])
 {
   _Static_assert (IPC_SHARED_ID_SIZE == 16, "as the header says");
   memcpy (id, self->file.info.id, IPC_SHARED_ID_SIZE);
+}
+
+uint64_t
+ipc_presence_count_up (IpcPresence *self)
+{
+  Head *head = (Head *) ipc_shared_file_get_body (&self->file);
+
+  return atomic_fetch_add (&head->count, 1) + 1;
 }
 
 int

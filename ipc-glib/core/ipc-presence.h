@@ -48,6 +48,8 @@ IpcOwner     ipc_presence_get_me   (const IpcPresence *self);
 unsigned     ipc_presence_get_index (const IpcPresence *self);
 /* Tells this table from any other, also from one that takes its place later: owner ids mean something in one table only. */
 void         ipc_presence_get_id   (const IpcPresence *self, uint8_t id[16]);
+/* A number that is larger than all that it has been for any process before. */
+uint64_t     ipc_presence_count_up (IpcPresence *self);
 /* The directory, fork-guarded, for as long as this is attached. */
 int          ipc_presence_get_directory (const IpcPresence *self);
 /* False: OWNER is dead, and proved to be. */

@@ -37,6 +37,7 @@ typedef struct
   _Atomic uint64_t begin;       /* the intention: what is being written */
   _Atomic uint64_t end;
   _Atomic uint32_t kind;
+  _Atomic uint32_t sealed;
   _Atomic uint64_t torn_begin;
   _Atomic uint64_t torn_end;    /* 0: nothing is torn */
   _Atomic int64_t last_write;
@@ -127,6 +128,14 @@ tear (Control *control, uint64_t begin, uint64_t end)
     atomic_store (&control->torn_begin, begin);
   if (end > torn_end)
     atomic_store (&control->torn_end, end);
+}
+
+static IpcSectionOutcome
+judge (const Control *control, uint64_t offset, size_t size)
+{
+  uint64_t begin, end;
+
+  return get_torn (control, &begin, &end) && overlap (offset, offset + size, begin, end) ? IPC_SECTION_TORN : IPC_SECTION_DONE;
 }
 
 /* A write that covers all of what is torn makes it whole. */
@@ -227,6 +236,18 @@ ipc_section_get_writer (IpcSection *self)
   return self->locks ? ipc_slots_get_holder (&self->quick, 0, &since) : 0;
 }
 
+void
+ipc_section_set_sealed (IpcSection *self, bool sealed)
+{
+  atomic_store (&get_control (self)->sealed, sealed);
+}
+
+bool
+ipc_section_is_sealed (const IpcSection *self)
+{
+  return atomic_load_explicit (&get_control (self)->sealed, memory_order_relaxed) != 0;
+}
+
 /* ---- writing ---- */
 
 /* The clock is a fifth of what little costs, and more. */
@@ -263,28 +284,69 @@ end_write (Control *control, uint64_t sequence)
   atomic_store_explicit (&control->sequence, sequence + 1, memory_order_release);
 }
 
-IpcSectionOutcome
-ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size)
+/* The same for those who are going to write. */
+static IpcSectionOutcome
+lock_to_write (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
+{
+  IpcSectionOutcome outcome = lock (self, slots, data, waited);
+
+  if (outcome != IPC_SECTION_DONE || !ipc_section_is_sealed (self))
+    return outcome;
+  ipc_slots_release (slots, 0);
+  return IPC_SECTION_SEALED;
+}
+
+/* With the lock. */
+static void
+write_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size, bool past_cache)
 {
   Control *control = get_control (self);
-  IpcSlots *slots = get_lock (self, size);
   uint64_t sequence;
-  bool waited;
-  IpcSectionOutcome outcome = lock (self, slots, data, &waited);
 
-  if (outcome != IPC_SECTION_DONE)
-    return outcome;
   if (size <= self->redoes)
     ipc_racy_copy (control->journal, from, size);
   sequence = begin_write (control, offset, offset + size, size <= self->redoes ? REDOES : TEARS);
-  if (waited && size > LITTLE)
+  if (past_cache)
     ipc_racy_copy_past_cache (data->bytes + offset, from, size);
   else
     ipc_racy_copy (data->bytes + offset, from, size);
   end_write (control, sequence);
   note_written (control, sequence);
+}
+
+IpcSectionOutcome
+ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size)
+{
+  IpcSlots *slots = get_lock (self, size);
+  bool waited;
+  IpcSectionOutcome outcome = lock_to_write (self, slots, data, &waited);
+
+  if (outcome != IPC_SECTION_DONE)
+    return outcome;
+  write_locked (self, data, offset, from, size, waited && size > LITTLE);
   ipc_slots_release (slots, 0);
   return IPC_SECTION_DONE;
+}
+
+IpcSectionOutcome
+ipc_section_add (IpcSection *self, const IpcSectionData *data, uint64_t offset, int64_t summand, int64_t *result)
+{
+  bool waited;
+  IpcSectionOutcome outcome = lock_to_write (self, &self->quick, data, &waited);
+  int64_t sum;
+
+  if (outcome != IPC_SECTION_DONE)
+    return outcome;
+  outcome = judge (get_control (self), offset, sizeof sum);
+  if (outcome == IPC_SECTION_DONE)
+    {
+      ipc_racy_copy (&sum, data->bytes + offset, sizeof sum);
+      sum = (int64_t) ((uint64_t) sum + (uint64_t) summand);
+      write_locked (self, data, offset, &sum, sizeof sum, false);
+      *result = sum;
+    }
+  ipc_slots_release (&self->quick, 0);
+  return outcome;
 }
 
 /* ---- reading ---- */
@@ -296,14 +358,6 @@ note_read (IpcSection *self)
 
   if (atomic_fetch_add_explicit (&stripe->n_reads, 1, memory_order_relaxed) % SAMPLE == 0)
     atomic_store_explicit (&stripe->last_read, get_time (), memory_order_relaxed);
-}
-
-static IpcSectionOutcome
-judge (const Control *control, uint64_t offset, size_t size)
-{
-  uint64_t begin, end;
-
-  return get_torn (control, &begin, &end) && overlap (offset, offset + size, begin, end) ? IPC_SECTION_TORN : IPC_SECTION_DONE;
 }
 
 /* False: somebody was writing there. */
@@ -359,7 +413,7 @@ read_quickly (IpcSection *self, const IpcSectionData *data, uint64_t offset, voi
   int attempts = size <= LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
   IpcSectionOutcome outcome;
 
-  if (size > LITTLE && ipc_section_get_writer (self) != 0)
+  if (size > LITTLE && ipc_section_get_writer (self) != 0 && !ipc_section_is_sealed (self))
     return IPC_SECTION_BUSY;
   for (int i = 0; i < attempts; i++, ipc_relax ())
     if (try_read (get_control (self), data, offset, to, size, &outcome))

@@ -57,6 +57,7 @@ typedef enum
   IPC_SECTION_GROWN,            /* map all of it, and try again: somebody died of writing behind what is mapped here */
   IPC_SECTION_READ_ONLY,        /* map it writable, for ipc_section_lock(), and try again: what a dead writer left is to be settled */
   IPC_SECTION_UNSUPPORTED,      /* needs the lock, and this view cannot take it */
+  IPC_SECTION_SEALED,           /* nobody writes any more */
 } IpcSectionOutcome;
 
 /* So much memory, zeroed, aligned to 64. */
@@ -71,6 +72,8 @@ void     ipc_section_set_length (IpcSection *self, uint64_t length);    /* with 
 /* SIZE bytes from OFFSET on, which lie within DATA: the caller has looked. */
 IpcSectionOutcome ipc_section_read     (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size);
 IpcSectionOutcome ipc_section_write    (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size);
+/* Adds to the number at OFFSET, in the byte order of the machine, as one step; *RESULT is the sum, which may wrap. */
+IpcSectionOutcome ipc_section_add      (IpcSection *self, const IpcSectionData *data, uint64_t offset, int64_t summand, int64_t *result);
 
 /* False: nothing is. */
 bool              ipc_section_get_torn (const IpcSection *self, uint64_t *begin, uint64_t *end);
@@ -80,6 +83,9 @@ IpcSectionOutcome ipc_section_accept   (IpcSection *self, const IpcSectionData *
 /* Keeps others from writing and from changing the length, and settles what a dead writer left. */
 IpcSectionOutcome ipc_section_lock     (IpcSection *self, const IpcSectionData *data);
 void              ipc_section_unlock   (IpcSection *self);
+/* From now on nobody writes, in whatever process, and who reads has nobody to wait for. With the lock. */
+void              ipc_section_set_sealed (IpcSection *self, bool sealed);
+bool              ipc_section_is_sealed  (const IpcSection *self);
 /* Who writes, for people; 0: nobody, or nobody can tell. */
 IpcOwner          ipc_section_get_writer (IpcSection *self);
 

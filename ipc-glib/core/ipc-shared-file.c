@@ -58,14 +58,13 @@ fault_errno (IpcFault *fault, const char *what, const char *name)
 static uint64_t
 get_rest (const IpcSharedInfo *info)
 {
-  return info->kind == IPC_SHARED_MEMORY ? info->geometry[0] : 0;
+  return info->kind == IPC_SHARED_KIND_MEMORY ? info->geometry[0] : 0;
 }
 
 static bool
-map_file (IpcSharedFile *file, const char *name, bool writable, IpcFault *fault)
+guard_map (IpcSharedFile *file, const char *name, void *map, IpcFault *fault)
 {
   size_t size = (size_t) file->info.size;
-  void *map = mmap (NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file->fd, 0);
 
   if (map == MAP_FAILED)
     return fault_errno (fault, "map", name);
@@ -77,6 +76,17 @@ map_file (IpcSharedFile *file, const char *name, bool writable, IpcFault *fault)
     }
   file->map = map;
   return true;
+}
+
+static bool
+map_file (IpcSharedFile *file, const char *name, bool writable, IpcFault *fault)
+{
+  int seals = fcntl (file->fd, F_GET_SEALS);
+  bool is_sealed = seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+  void *map = mmap (NULL, (size_t) file->info.size, writable || is_sealed ? PROT_READ | PROT_WRITE : PROT_READ,
+                    is_sealed ? MAP_PRIVATE : MAP_SHARED, file->fd, 0);
+
+  return guard_map (file, name, map, fault);
 }
 
 /* ---- making ---- */
@@ -93,13 +103,27 @@ complete_info (IpcSharedInfo *info)
     memcpy (info->id, &now, sizeof now < sizeof info->id ? sizeof now : sizeof info->id);
 }
 
+/* In the map, which is all zero. */
+static void
+write_header (IpcSharedFile *file, IpcSharedFill fill, const void *data)
+{
+  Header *header = (Header *) file->map;
+
+  complete_info (&file->info);
+  memcpy (header->magic, magic, sizeof magic);
+  header->format = FORMAT;
+  header->info = file->info;
+  header->checksum = sum (&file->info);
+  if (fill != NULL)
+    fill (file->map + IPC_SHARED_HEADER_SIZE, &file->info, data);
+}
+
 /* Allocates, maps and fills in the file that has no name yet. */
 static bool
 make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault)
 {
   IpcSharedFile made = { .fd = fd, .info = *wanted };
   struct stat status;
-  Header *header;
 
   /* The umask is not to decide. */
   if (fchmod (fd, 0600) != 0 || fstat (fd, &status) != 0)
@@ -111,14 +135,7 @@ make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill,
     return false;
   made.device = status.st_dev;
   made.inode = status.st_ino;
-  complete_info (&made.info);
-  header = (Header *) made.map;
-  memcpy (header->magic, magic, sizeof magic);
-  header->format = FORMAT;
-  header->info = made.info;
-  header->checksum = sum (&made.info);
-  if (fill != NULL)
-    fill (made.map + IPC_SHARED_HEADER_SIZE, &made.info, data);
+  write_header (&made, fill, data);
   *file = made;
   return true;
 }
@@ -246,7 +263,7 @@ check_header (const char *name, const Header *header, uint64_t size, IpcSharedKi
     return ipc_fault_set (fault, IPC_FAULT_VERSION, "\"%s\" has layout %" PRIu32 ", this library knows %" PRIu32, name, info->layout, layout);
   if (info->size > max_size)
     return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\" has %" PRIu64 " bytes, limit %" PRIu64, name, info->size, max_size);
-  if (info->size < IPC_SHARED_HEADER_SIZE || (info->kind == IPC_SHARED_MEMORY ? info->size > size : info->size != size))
+  if (info->size < IPC_SHARED_HEADER_SIZE || (info->kind == IPC_SHARED_KIND_MEMORY ? info->size > size : info->size != size))
     return ipc_fault_set (fault, IPC_FAULT_CORRUPT, "\"%s\": %" PRIu64 " bytes, its header says %" PRIu64, name, size, info->size);
   return true;
 }
@@ -299,8 +316,9 @@ ipc_shared_file_open (int directory_fd, const char *name, IpcSharedKind kind, ui
   return false;
 }
 
-bool
-ipc_shared_file_adopt (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault)
+/* Somebody may have sent any descriptor. */
+static bool
+check_foreign (int fd, IpcFault *fault)
 {
   struct stat status;
   int seals = fcntl (fd, F_GET_SEALS);
@@ -309,9 +327,39 @@ ipc_shared_file_adopt (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max
     return false;
   if (!S_ISREG (status.st_mode))
     return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "%s is not a regular file", ANONYMOUS);
-  if ((seals < 0 || (seals & F_SEAL_SHRINK) == 0) && !check_file (ANONYMOUS, &status, fault))
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+    return ipc_fault_set (fault, IPC_FAULT_INVALID_DATA, "expected a memfd that is sealed against becoming shorter, got a file with the seals 0x%x",
+                          seals < 0 ? 0 : (unsigned) seals);
+  return true;
+}
+
+bool
+ipc_shared_file_adopt (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault)
+{
+  struct stat status;
+  IpcFault reason = { 0 };
+
+  if (!look_at (fd, ANONYMOUS, &status, fault))
+    return false;
+  if (!check_foreign (fd, fault) && (fault->code == IPC_FAULT_WRONG_TYPE || !check_file (ANONYMOUS, &status, &reason)))
     return false;
   return load (fd, ANONYMOUS, &status, kind, layout, max_size, writable, file, fault);
+}
+
+bool
+ipc_shared_file_wrap (int fd, const IpcSharedInfo *info, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault)
+{
+  IpcSharedFile wrapped = { .fd = fd, .info = *info };
+  struct stat status;
+
+  if (!check_foreign (fd, fault) || !look_at (fd, ANONYMOUS, &status, fault) ||
+      !guard_map (&wrapped, ANONYMOUS, mmap (NULL, (size_t) info->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), fault))
+    return false;
+  wrapped.device = status.st_dev;
+  wrapped.inode = status.st_ino;
+  write_header (&wrapped, fill, data);
+  *file = wrapped;
+  return true;
 }
 
 void

@@ -31,9 +31,9 @@
 
 typedef enum
 {
-  IPC_SHARED_PRESENCE = 1,
-  IPC_SHARED_SEMAPHORE,
-  IPC_SHARED_MEMORY,
+  IPC_SHARED_KIND_PRESENCE = 1,
+  IPC_SHARED_KIND_SEMAPHORE,
+  IPC_SHARED_KIND_MEMORY,
 } IpcSharedKind;
 
 /* What the file is; it never changes once it has a name. */
@@ -72,8 +72,12 @@ bool ipc_shared_file_open   (int directory_fd, const char *name, IpcSharedKind k
 /* The same without a name, in a memfd that is sealed against becoming shorter. */
 bool ipc_shared_file_create_anonymous (const IpcSharedInfo *info, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault);
 /* One whose descriptor somebody sent. It has to be sealed so, or a file of ours that no other user can write. Takes FD on success; the
- * caller has guarded it. What is not a file of this library at all is WRONG_TYPE. */
+ * caller has guarded it. What is not a file of this library at all is WRONG_TYPE. The map of one that is sealed against writing is this
+ * process's alone: what is written there nobody else sees. */
 bool ipc_shared_file_adopt  (int fd, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable, IpcSharedFile *file, IpcFault *fault);
+/* A memfd that is not of this library, sealed against becoming shorter: what INFO describes is this process's alone, and FD has nothing but
+ * the bytes. Takes FD on success. INVALID_DATA where it is not sealed so. */
+bool ipc_shared_file_wrap   (int fd, const IpcSharedInfo *info, IpcSharedFill fill, const void *data, IpcSharedFile *file, IpcFault *fault);
 /* Not in a forked child. */
 void ipc_shared_file_close  (IpcSharedFile *file);
 

@@ -83,7 +83,7 @@ wake (const IpcSharedFile *file, IpcPresence *presence)
 
 const IpcSharedObjectClass ipc_semaphore_file_class = {
   .what = "semaphore",
-  .kind = IPC_SHARED_SEMAPHORE,
+  .kind = IPC_SHARED_KIND_SEMAPHORE,
   .layout = LAYOUT,
   .max_size = MAX_SIZE,
   .check = check_geometry,

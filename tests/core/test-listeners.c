@@ -83,19 +83,19 @@ test_ring (IpcTest *test)
   open_bell (&other, &table);
   g_assert_true (ipc_listeners_add (&table.listeners, bell.number, &first));
   g_assert_true (ipc_listeners_add (&table.listeners, other.number, &second));
-  ipc_listeners_ring (&table.listeners);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
   g_assert_false (rings (&bell));
   ipc_listeners_arm (&table.listeners, first);
   g_assert_true (ipc_listeners_is_armed (&table.listeners, first));
-  ipc_listeners_ring (&table.listeners);
-  ipc_listeners_ring (&table.listeners);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
   g_assert_false (ipc_listeners_is_armed (&table.listeners, first));
   g_assert_true (rings (&bell));
   g_assert_false (rings (&bell));
   g_assert_false (rings (&other));
   ipc_listeners_arm (&table.listeners, second);
   ipc_listeners_remove (&table.listeners, second);
-  ipc_listeners_ring (&table.listeners);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
   g_assert_false (rings (&other));
   ipc_listeners_remove (&table.listeners, first);
   ipc_bell_close (&bell);
@@ -143,12 +143,12 @@ test_full (IpcTest *test)
   g_assert_cmpuint (none, ==, 99);
   kill (pid, SIGKILL);
   g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
-  ipc_listeners_ring (&table.listeners);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
   for (guint i = 0; i < N; i++)
     g_assert_true (ipc_listeners_add (&table.listeners, bell.number, &entries[i]));
   g_assert_false (ipc_listeners_add (&table.listeners, bell.number, &none));
   ipc_listeners_arm (&table.listeners, entries[N - 1]);
-  ipc_listeners_ring (&table.listeners);
+  ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
   g_assert_true (rings (&bell));
   ipc_bell_close (&bell);
   close (pipe_fds[0]);
@@ -177,7 +177,7 @@ test_nothing_is_missed (IpcTest *test)
       for (guint i = 0; i < 20000; i++)
         {
           atomic_fetch_add (counter, 1);
-          ipc_listeners_ring (&table.listeners);
+          ipc_listeners_ring (&table.listeners, IPC_LISTENERS_NONE);
         }
       _exit (0);
     }

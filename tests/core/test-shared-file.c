@@ -20,7 +20,7 @@
 #define LAYOUT 3u
 #define MAX_SIZE 65536u
 
-static const IpcSharedInfo wanted = { .kind = IPC_SHARED_SEMAPHORE, .layout = LAYOUT, .size = SIZE, .geometry = { 7, 8, 9, 10 } };
+static const IpcSharedInfo wanted = { .kind = IPC_SHARED_KIND_SEMAPHORE, .layout = LAYOUT, .size = SIZE, .geometry = { 7, 8, 9, 10 } };
 
 static int
 open_directory (const char *path)
@@ -54,7 +54,7 @@ assert_not_opened (int directory_fd, const char *name, IpcFaultCode code, const 
   IpcSharedFile file = { .fd = -77 };
   IpcFault fault = { 0 };
 
-  g_assert_false (ipc_shared_file_open (directory_fd, name, IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
+  g_assert_false (ipc_shared_file_open (directory_fd, name, IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
   g_assert_cmpint (file.fd, ==, -77);
   g_assert_cmpint (fault.code, ==, code);
   if (strstr (fault.message, text) == NULL || strstr (fault.message, name) == NULL)
@@ -85,7 +85,7 @@ test_create (IpcTest *test)
   g_assert_cmpint (status.st_mode & 07777, ==, 0600);
   g_assert_cmpint (status.st_size, ==, SIZE);
   g_assert_cmpint (status.st_blocks * 512, >=, SIZE);
-  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &other, &fault));
+  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &other, &fault));
   g_assert_cmpmem (&file.info, sizeof file.info, &other.info, sizeof other.info);
   g_assert_cmpuint (other.info.geometry[3], ==, 10);
   g_assert_cmpint (ipc_shared_file_get_body (&other)[0], ==, 'x');
@@ -156,11 +156,11 @@ test_bad_files (IpcTest *test)
 
   file = create (directory_fd);
   ipc_shared_file_close (&file);
-  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_MEMORY, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
+  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_MEMORY, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
   g_assert_cmpint (fault.code, ==, IPC_FAULT_WRONG_TYPE);
-  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT + 1, MAX_SIZE, TRUE, &file, &fault));
+  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT + 1, MAX_SIZE, TRUE, &file, &fault));
   g_assert_cmpint (fault.code, ==, IPC_FAULT_VERSION);
-  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, SIZE - 1, TRUE, &file, &fault));
+  g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, SIZE - 1, TRUE, &file, &fault));
   g_assert_cmpint (fault.code, ==, IPC_FAULT_TOO_LARGE);
   g_assert_no_errno (chmod (path, 0660));
   assert_not_opened (directory_fd, "a", IPC_FAULT_UNSAFE_PATH, "mode 0660");
@@ -178,11 +178,11 @@ test_bad_files (IpcTest *test)
       g_assert_cmpint (pread (fd, &byte, 1, at), ==, 1);
       changed = byte ^ 0x10;
       g_assert_cmpint (pwrite (fd, &changed, 1, at), ==, 1);
-      g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
+      g_assert_false (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault));
       g_assert_cmpint (pwrite (fd, &byte, 1, at), ==, 1);
     }
   close (fd);
-  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, FALSE, &file, &fault));
+  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, FALSE, &file, &fault));
   ipc_shared_file_close (&file);
   close (directory_fd);
 }
@@ -194,7 +194,7 @@ test_delete (IpcTest *test)
   IpcSharedFile file = create (directory_fd), other, fresh;
   IpcFault fault = { 0 };
 
-  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &other, &fault));
+  g_assert_true (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &other, &fault));
   g_assert_false (ipc_shared_file_is_deleted (&other));
   g_assert_true (ipc_shared_file_delete (directory_fd, "a", &file));
   g_assert_true (ipc_shared_file_is_deleted (&other));
@@ -250,7 +250,7 @@ test_killed_in_create (IpcTest *test)
           kill (child, SIGKILL);
           g_assert_cmpint (waitpid (child, &status, 0), ==, child);
         }
-      if (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault))
+      if (ipc_shared_file_open (directory_fd, "a", IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault))
         {
           g_assert_cmpint (ipc_shared_file_get_body (&file)[SIZE - IPC_SHARED_HEADER_SIZE - 1], ==, 'x');
           g_assert_true (ipc_shared_file_delete (directory_fd, "a", &file));

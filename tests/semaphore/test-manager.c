@@ -214,17 +214,17 @@ test_bad_geometry (IpcTest *test)
     IpcSharedInfo info;
     IpcError code;
   } bad[] = {
-    { "kind", { IPC_SHARED_MEMORY, 1, 8192, { 4, 4096 } }, IPC_ERROR_WRONG_TYPE },
-    { "layout", { IPC_SHARED_SEMAPHORE, 2, good_size, { 4, 4096 } }, IPC_ERROR_VERSION },
-    { "none", { IPC_SHARED_SEMAPHORE, 1, good_size, { 0, 4096 } }, IPC_ERROR_CORRUPT },
-    { "many", { IPC_SHARED_SEMAPHORE, 1, good_size, { 4097, 4096 } }, IPC_ERROR_CORRUPT },
-    { "huge", { IPC_SHARED_SEMAPHORE, 1, good_size, { G_MAXUINT64, G_MAXUINT64 } }, IPC_ERROR_CORRUPT },
-    { "wraps", { IPC_SHARED_SEMAPHORE, 1, good_size, { 4 + ((guint64) 1 << 32), 4096 } }, IPC_ERROR_CORRUPT },
-    { "no-waiters", { IPC_SHARED_SEMAPHORE, 1, good_size, { 4, 0 } }, IPC_ERROR_CORRUPT },
-    { "short", { IPC_SHARED_SEMAPHORE, 1, good_size - 1, { 4, 4096 } }, IPC_ERROR_CORRUPT },
-    { "long", { IPC_SHARED_SEMAPHORE, 1, good_size + 1, { 4, 4096 } }, IPC_ERROR_CORRUPT },
-    { "header-only", { IPC_SHARED_SEMAPHORE, 1, IPC_SHARED_HEADER_SIZE, { 4, 4096 } }, IPC_ERROR_CORRUPT },
-    { "large", { IPC_SHARED_SEMAPHORE, 1, 8 << 20, { 4, 4096 } }, IPC_ERROR_TOO_LARGE },
+    { "kind", { IPC_SHARED_KIND_MEMORY, 1, 8192, { 4, 4096 } }, IPC_ERROR_WRONG_TYPE },
+    { "layout", { IPC_SHARED_KIND_SEMAPHORE, 2, good_size, { 4, 4096 } }, IPC_ERROR_VERSION },
+    { "none", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size, { 0, 4096 } }, IPC_ERROR_CORRUPT },
+    { "many", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size, { 4097, 4096 } }, IPC_ERROR_CORRUPT },
+    { "huge", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size, { G_MAXUINT64, G_MAXUINT64 } }, IPC_ERROR_CORRUPT },
+    { "wraps", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size, { 4 + ((guint64) 1 << 32), 4096 } }, IPC_ERROR_CORRUPT },
+    { "no-waiters", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size, { 4, 0 } }, IPC_ERROR_CORRUPT },
+    { "short", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size - 1, { 4, 4096 } }, IPC_ERROR_CORRUPT },
+    { "long", { IPC_SHARED_KIND_SEMAPHORE, 1, good_size + 1, { 4, 4096 } }, IPC_ERROR_CORRUPT },
+    { "header-only", { IPC_SHARED_KIND_SEMAPHORE, 1, IPC_SHARED_HEADER_SIZE, { 4, 4096 } }, IPC_ERROR_CORRUPT },
+    { "large", { IPC_SHARED_KIND_SEMAPHORE, 1, 8 << 20, { 4, 4096 } }, IPC_ERROR_TOO_LARGE },
   };
   g_autoptr(IpcSemaphoreManager) manager = semaphore_test_manager_new (test->directory);
 
