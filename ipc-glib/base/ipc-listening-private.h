@@ -16,7 +16,7 @@ typedef struct
   GWeakRef owner;
   void (*rung) (GObject *owner);
   IpcListeners *listeners;
-  IpcWaiter *waiter;            /* (owned) (nullable) NULL: not listening */
+  IpcWaiter *waiter;            /* (owned) (nullable) (atomic) NULL: not listening; the last one to be set */
   guint entry;
   GList link;                   /* (mutex waiter) */
   unsigned generation;

@@ -23,7 +23,7 @@ ipc_listening_start (IpcListening *self, GMainContext *context, IpcPresence *pre
   self->entry = entry;
   self->link.data = self;
   self->generation = ipc_fork_generation ();
-  self->waiter = waiter;
+  g_atomic_pointer_set (&self->waiter, waiter);
   ipc_waiter_add_listening (waiter, &self->link);
   ipc_listening_arm (self);
   return TRUE;
@@ -36,9 +36,10 @@ ipc_listening_stop (IpcListening *self)
 
   if (waiter == NULL)
     return;
-  ipc_waiter_remove_listening (waiter, &self->link);
+  /* In a forked child, the waiter is dead, and its lock may be taken by a thread that is not there. */
   if (self->generation == ipc_fork_generation ())
     {
+      ipc_waiter_remove_listening (waiter, &self->link);
       ipc_listeners_remove (self->listeners, self->entry);
       ipc_waiter_release (waiter);
     }
@@ -48,14 +49,14 @@ ipc_listening_stop (IpcListening *self)
 void
 ipc_listening_arm (IpcListening *self)
 {
-  if (self->waiter != NULL && self->generation == ipc_fork_generation ())
+  if (g_atomic_pointer_get (&self->waiter) != NULL && self->generation == ipc_fork_generation ())
     ipc_listeners_arm (self->listeners, self->entry);
 }
 
 void
 ipc_listening_ring_others (IpcListening *self, IpcListeners *listeners)
 {
-  ipc_listeners_ring (listeners, self->waiter != NULL ? self->entry : IPC_LISTENERS_NONE);
+  ipc_listeners_ring (listeners, g_atomic_pointer_get (&self->waiter) != NULL ? self->entry : IPC_LISTENERS_NONE);
 }
 
 /* ---- for the waiter ---- */
