@@ -65,7 +65,7 @@ struct _IpcHub
   unsigned generation;
   gint sleeping;                /* (atomic) */
   gint is_crowded;              /* (atomic) the last batch of events was full */
-  guint n_ready;                /* (atomic) how many were in it */
+  guint n_ready;                /* (atomic) how many were in it, or have input in store */
 
   GMutex lock;
   guint n_watches;              /* (mutex lock) */
@@ -321,7 +321,7 @@ collect_events_locked (IpcHub *hub, Batch *batch)
       add_events_locked (hub, batch, own, n, FALSE);
     }
   g_atomic_int_set (&hub->is_crowded, batch->n == MAX_EVENTS);
-  IPC_WRITE_ONCE (hub->n_ready, (guint) batch->n);
+  IPC_WRITE_ONCE (hub->n_ready, (guint) batch->n + hub->more.length);
   batch->outer = hub->batch;
   hub->batch = batch;
 }

@@ -301,7 +301,7 @@ run_turn (IpcConnection *self, gboolean defer)
           break;
         }
     }
-  ipc_connection_settle_input (self);
+  ipc_connection_settle_input (self, left == 0 && !IPC_READ_ONCE (self->read_paused));
   ipc_connection_watch_pending_fds (self);
   return (left == 0 || (self->readable && !IPC_READ_ONCE (self->input_paused))) && !IPC_READ_ONCE (self->read_paused) && !IPC_READ_ONCE (self->eof) &&
          IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING;

@@ -325,8 +325,8 @@ void     ipc_connection_charge_locked   (IpcConnection *self);
 void     ipc_connection_note_stalled_locked (IpcConnection *self);
 /* It holds nothing any more, and shares nothing. */
 void     ipc_connection_discharge_locked (IpcConnection *self);
-/* At the end of a turn. */
-void     ipc_connection_settle_input    (IpcConnection *self);
+/* At the end of a turn. GOES_ON: there is another one for what has been read, as soon as others have had theirs. */
+void     ipc_connection_settle_input    (IpcConnection *self, gboolean goes_on);
 /* How much may be read at a time, of ROOM. */
 gsize    ipc_connection_limit_read      (IpcConnection *self, gsize room);
 /* The budget is over by far: nothing is read until somebody has been disconnected. */

@@ -4,18 +4,32 @@
 #include <string.h>
 
 #define SCRATCH_SIZE (2 * LARGE)        /* what a read can bring at most, measured to be the best size */
-#define MODEST_SPARES 16u
+#define TINY 512u                       /* … is enough for the beginning of most frames */
 #define SMALL 4096u                     /* up to this, what is left is copied out and the scratch given back */
 #define AHEAD 16384u                    /* how much is read beyond the end of a large frame */
 #define LARGE IPC_INBOX_LARGE
 
-/* Buffers that this thread has done with. Giving them back to the kernel and getting them again costs page faults, more
- * than reading into them does. */
+/* Buffers that this thread has done with, of the sizes that are asked for again and again. Giving them back to malloc
+ * has it give memory back to the kernel and get it again, which costs page faults: more than reading into them does. */
+#define MAX_SPARES 64u
+
 typedef struct
 {
-  IpcBuffer *scratch;           /* (nullable) (owned) */
-  IpcBuffer *modest[MODEST_SPARES]; /* (owned) */
-  guint n_modest;
+  gsize capacity;
+  guint max;
+} SpareSize;
+
+static const SpareSize spare_sizes[] = { { TINY, MAX_SPARES }, { SMALL, 16 }, { IPC_INBOX_MODEST, MAX_SPARES }, { SCRATCH_SIZE, 1 } };
+
+typedef struct
+{
+  guint n;
+  IpcBuffer *buffers[MAX_SPARES]; /* (owned) */
+} Stack;
+
+typedef struct
+{
+  Stack stacks[G_N_ELEMENTS (spare_sizes)];
 } Spares;
 
 static void
@@ -23,62 +37,54 @@ spares_free (gpointer data)
 {
   Spares *self = data;
 
-  while (self->n_modest > 0)
-    g_free (self->modest[--self->n_modest]);
-  g_free (self->scratch);
+  for (guint i = 0; i < G_N_ELEMENTS (spare_sizes); i++)
+    while (self->stacks[i].n > 0)
+      g_free (self->stacks[i].buffers[--self->stacks[i].n]);
   g_free (self);
 }
 
 static GPrivate spares = G_PRIVATE_INIT (spares_free);
 
-static Spares *
-get_spares (void)
+/* NULL: buffers of that size are not kept. */
+static Stack *
+get_stack (gsize capacity, guint *max)
 {
   Spares *mine = g_private_get (&spares);
 
   if (mine == NULL)
     g_private_set (&spares, mine = g_new0 (Spares, 1));
-  return mine;
+  for (guint i = 0; i < G_N_ELEMENTS (spare_sizes); i++)
+    if (spare_sizes[i].capacity == capacity)
+      {
+        *max = spare_sizes[i].max;
+        return &mine->stacks[i];
+      }
+  return NULL;
 }
 
 static IpcBuffer *
 buffer_new (gsize capacity)
 {
-  IpcBuffer *buffer = g_malloc (sizeof *buffer + capacity);
+  guint max;
+  Stack *stack = get_stack (capacity, &max);
+  IpcBuffer *buffer = stack != NULL && stack->n > 0 ? stack->buffers[--stack->n] : g_malloc (sizeof *buffer + capacity);
 
   buffer->ref_count = 1;
   buffer->capacity = capacity;
   return buffer;
 }
 
-static IpcBuffer *
-buffer_take (gsize capacity)
-{
-  Spares *mine = get_spares ();
-  IpcBuffer *buffer = NULL;
-
-  if (capacity == SCRATCH_SIZE)
-    buffer = g_steal_pointer (&mine->scratch);
-  else if (capacity == IPC_INBOX_MODEST && mine->n_modest > 0)
-    buffer = mine->modest[--mine->n_modest];
-  if (buffer == NULL)
-    return buffer_new (capacity);
-  buffer->ref_count = 1;
-  return buffer;
-}
-
 void
 ipc_buffer_release (IpcBuffer *buffer)
 {
-  Spares *mine;
+  Stack *stack;
+  guint max;
 
   if (buffer == NULL || !g_atomic_int_dec_and_test (&buffer->ref_count))
     return;
-  mine = get_spares ();
-  if (buffer->capacity == SCRATCH_SIZE && mine->scratch == NULL)
-    mine->scratch = buffer;
-  else if (buffer->capacity == IPC_INBOX_MODEST && mine->n_modest < MODEST_SPARES)
-    mine->modest[mine->n_modest++] = buffer;
+  stack = get_stack (buffer->capacity, &max);
+  if (stack != NULL && stack->n < max)
+    stack->buffers[stack->n++] = buffer;
   else
     g_free (buffer);
 }
@@ -138,9 +144,7 @@ ipc_inbox_get_room (IpcInbox *self, gsize *room)
   self->is_snug = FALSE;
   if (self->buffer == NULL || held || self->buffer->capacity < capacity)
     {
-      if (capacity == SCRATCH_SIZE || capacity == IPC_INBOX_MODEST)
-        move_to (self, buffer_take (capacity));
-      else if (!held && self->start == 0 && self->buffer != NULL)
+      if (capacity != SCRATCH_SIZE && capacity != IPC_INBOX_MODEST && !held && self->start == 0 && self->buffer != NULL)
         {
           self->buffer = g_realloc (self->buffer, sizeof (IpcBuffer) + capacity);
           self->buffer->capacity = capacity;
@@ -193,7 +197,7 @@ ipc_inbox_settle (IpcInbox *self, gboolean thrifty)
       self->is_snug = FALSE;
     }
   else if (have <= SMALL && self->buffer->capacity > SMALL)
-    move_to (self, buffer_new (have <= 512 ? 512 : SMALL));
+    move_to (self, buffer_new (have <= TINY ? TINY : SMALL));
   else if (thrifty && have > SMALL && ipc_inbox_is_loose (self))
     {
       /* Room for some more, so that what comes a byte at a time is not copied for each. */

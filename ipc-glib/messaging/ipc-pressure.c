@@ -192,11 +192,12 @@ trim_later (IpcConnection *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* What is left of a quick sender's message is not copied, as the rest comes at once; unless it does not. */
+/* What is left of a quick sender's message is not copied, as the rest comes at once; unless it does not. Nor is what is
+ * about to be handled. */
 void
-ipc_connection_settle_input (IpcConnection *self)
+ipc_connection_settle_input (IpcConnection *self, gboolean goes_on)
 {
-  gboolean thrifty = self->trickles || get_tight_budget (self) != NULL ||
+  gboolean thrifty = (self->trickles && !goes_on) || get_tight_budget (self) != NULL ||
                      (IPC_READ_ONCE (self->trim_due) != 0 && g_get_monotonic_time () >= IPC_READ_ONCE (self->trim_due));
 
   ipc_inbox_settle (&self->inbox, thrifty);
