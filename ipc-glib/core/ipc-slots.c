@@ -333,6 +333,8 @@ ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *can
 bool
 ipc_slots_pass_on (IpcSlots *self, Slot *slot, IpcOwner value)
 {
+  bool passed = false;
+
   for (;;)
     {
       IpcOwner heir, granted;
@@ -342,19 +344,20 @@ ipc_slots_pass_on (IpcSlots *self, Slot *slot, IpcOwner value)
       if (entry == NULL)
         {
           if (!atomic_compare_exchange_strong (&slot->owner, &value, 0))
-            return false;
+            return passed;
           ipc_slots_wake_oldest (self);
           return true;
         }
       granted = heir | GRANTED | WAITED;
       if (!atomic_compare_exchange_strong (&slot->owner, &value, granted))
-        return false;
+        return passed;
+      passed = true;
       if (atomic_load (&entry->owner) == heir && atomic_load (&entry->ticket) == ticket)
         {
           ipc_slots_wake_entry (self, entry);
           return true;
         }
-      /* It had left, maybe before it could see the grant. If it is gone now, it was seen. */
+      /* It had left, with the permit, or maybe before it could see the grant. Then it is still there, and goes to the next one. */
       value = granted;
     }
 }
