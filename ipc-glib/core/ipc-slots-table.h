@@ -30,13 +30,7 @@ typedef struct
   _Atomic uint64_t recovered;
 } Head;
 
-/* Each has a cache line, so that those who have different ones do not wait for each other. */
-typedef struct
-{
-  _Alignas (64) _Atomic IpcOwner owner;
-  _Atomic uint64_t n_acquired;  /* only written by the owner */
-  _Atomic int64_t since;        /* the same */
-} Slot;
+typedef IpcSlot Slot;
 
 /* One that waits. */
 typedef struct
@@ -48,18 +42,12 @@ typedef struct
   _Atomic uint32_t bell;        /* 0: sleeps on the futex; else rings this one (core/ipc-bell.h) */
 } Entry;
 
-_Static_assert (sizeof (Head) == 64 && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
+_Static_assert (sizeof (Head) == IPC_SLOTS_HEAD_SIZE && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
 
 static inline Head *
 ipc_slots_get_head (const IpcSlots *self)
 {
   return (Head *) self->memory;
-}
-
-static inline Slot *
-ipc_slots_get_slot (const IpcSlots *self, unsigned index)
-{
-  return (Slot *) (self->memory + sizeof (Head)) + index;
 }
 
 static inline Entry *

@@ -30,14 +30,6 @@ ipc_slots_init (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_wa
 
 /* ---- acquiring ---- */
 
-static void
-note_acquired (IpcSlots *self, Slot *slot, unsigned index)
-{
-  /* Nobody else writes it while the slot is ours. */
-  atomic_store_explicit (&slot->n_acquired, atomic_load_explicit (&slot->n_acquired, memory_order_relaxed) + 1, memory_order_relaxed);
-  atomic_store_explicit (&self->hint, index, memory_order_relaxed);
-}
-
 static bool
 take_free (IpcSlots *self, unsigned *index)
 {
@@ -50,7 +42,7 @@ take_free (IpcSlots *self, unsigned *index)
 
       if (atomic_load_explicit (&slot->owner, memory_order_relaxed) == 0 && atomic_compare_exchange_strong (&slot->owner, &nobody, self->me))
         {
-          note_acquired (self, slot, at);
+          ipc_slots_note_acquired (self, slot, at);
           *index = at;
           return true;
         }
@@ -75,7 +67,7 @@ take_waited (IpcSlots *self, bool mark, unsigned *index)
             continue;
           if (value != 0)
             break;
-          note_acquired (self, slot, i);
+          ipc_slots_note_acquired (self, slot, i);
           *index = i;
           return true;
         }
@@ -96,7 +88,7 @@ take_granted (IpcSlots *self, const IpcSlotsWaiter *waiter, unsigned *index)
           ipc_slots_find_oldest (self, self->me, false) != ipc_slots_get_entry (self, waiter->entry) ||
           !atomic_compare_exchange_strong (&slot->owner, &value, value & ~GRANTED))
         continue;
-      note_acquired (self, slot, i);
+      ipc_slots_note_acquired (self, slot, i);
       *index = i;
       return true;
     }
@@ -123,7 +115,7 @@ has_dead_owner (IpcSlots *self)
 }
 
 bool
-ipc_slots_try (IpcSlots *self, unsigned *slot)
+ipc_slots_try_all (IpcSlots *self, unsigned *slot)
 {
   return take_free (self, slot) || (has_dead_owner (self) && ipc_slots_recover (self) > 0 && take_free (self, slot));
 }
@@ -314,7 +306,7 @@ wait_for_slot (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t deadline, const _
 }
 
 IpcSlotsOutcome
-ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot)
+ipc_slots_acquire_slowly (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot)
 {
   IpcSlotsOutcome outcome;
   IpcSlotsWaiter waiter;
@@ -333,6 +325,8 @@ ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *can
 bool
 ipc_slots_pass_on (IpcSlots *self, Slot *slot, IpcOwner value)
 {
+  bool passed = false;
+
   for (;;)
     {
       IpcOwner heir, granted;
@@ -342,33 +336,27 @@ ipc_slots_pass_on (IpcSlots *self, Slot *slot, IpcOwner value)
       if (entry == NULL)
         {
           if (!atomic_compare_exchange_strong (&slot->owner, &value, 0))
-            return false;
+            return passed;
           ipc_slots_wake_oldest (self);
           return true;
         }
       granted = heir | GRANTED | WAITED;
       if (!atomic_compare_exchange_strong (&slot->owner, &value, granted))
-        return false;
+        return passed;
+      passed = true;
       if (atomic_load (&entry->owner) == heir && atomic_load (&entry->ticket) == ticket)
         {
           ipc_slots_wake_entry (self, entry);
           return true;
         }
-      /* It had left, maybe before it could see the grant. If it is gone now, it was seen. */
+      /* It had left, with the permit, or maybe before it could see the grant. Then it is still there, and goes to the next one. */
       value = granted;
     }
 }
 
+/* VALUE: what the slot holds instead of our own id alone. */
 bool
-ipc_slots_release (IpcSlots *self, unsigned index)
+ipc_slots_release_waited (IpcSlots *self, unsigned index, IpcOwner value)
 {
-  IpcOwner value = self->me;
-  Slot *slot;
-
-  if (index >= self->n_slots)
-    return false;
-  slot = ipc_slots_get_slot (self, index);
-  if (atomic_compare_exchange_strong (&slot->owner, &value, 0))
-    return true;
-  return value == (self->me | WAITED) && ipc_slots_pass_on (self, slot, value);
+  return value == (self->me | WAITED) && ipc_slots_pass_on (self, ipc_slots_get_slot (self, index), value);
 }

@@ -17,6 +17,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "core/ipc-futex.h"
 #include "core/ipc-presence.h"
 
@@ -24,6 +26,17 @@
 #define IPC_SLOTS_MAX_WAITERS 4096u
 #define IPC_SLOTS_PATIENCE_NS 1000000   /* so long others may be quicker */
 #define IPC_SLOTS_SWEEP_NS 50000000     /* so often a sleeper looks for owners that are gone */
+
+/* Each has a cache line, so that those who have different ones do not wait for each other. They follow a head of one line;
+ * see core/ipc-slots-table.h. */
+typedef struct
+{
+  _Alignas (64) _Atomic IpcOwner owner;         /* with its marks */
+  _Atomic uint64_t n_acquired;  /* only written by the owner */
+  _Atomic int64_t since;        /* the same */
+} IpcSlot;
+
+#define IPC_SLOTS_HEAD_SIZE 64u
 
 /* One process's view of the table. The memory is the caller's. */
 typedef struct
@@ -69,12 +82,69 @@ size_t   ipc_slots_get_size   (unsigned n_slots, unsigned n_waiters);
 void     ipc_slots_init       (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_waiters, IpcPresence *presence,
                                _Atomic uint32_t *deleted);
 
+/* ---- taking and giving back ---- */
+
+/* What the inline functions below leave to do. */
+bool     ipc_slots_try_all    (IpcSlots *self, unsigned *slot);
+IpcSlotsOutcome ipc_slots_acquire_slowly (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot);
+bool     ipc_slots_release_waited (IpcSlots *self, unsigned slot, IpcOwner value);
+
+static inline IpcSlot *
+ipc_slots_get_slot (const IpcSlots *self, unsigned index)
+{
+  return (IpcSlot *) (self->memory + IPC_SLOTS_HEAD_SIZE) + index;
+}
+
+static inline void
+ipc_slots_note_acquired (IpcSlots *self, IpcSlot *slot, unsigned index)
+{
+  /* Nobody else writes it while the slot is ours. */
+  atomic_store_explicit (&slot->n_acquired, atomic_load_explicit (&slot->n_acquired, memory_order_relaxed) + 1, memory_order_relaxed);
+  /* A release waits until all stores before it are done, so none is made for nothing. */
+  if (atomic_load_explicit (&self->hint, memory_order_relaxed) != index)
+    atomic_store_explicit (&self->hint, index, memory_order_relaxed);
+}
+
+/* The one that was had last is free again, as a rule. A call takes as long as a good part of this, so there is none. */
+static inline bool
+ipc_slots_try_hinted (IpcSlots *self, unsigned *index)
+{
+  unsigned hint = atomic_load_explicit (&self->hint, memory_order_relaxed);
+  IpcSlot *slot = ipc_slots_get_slot (self, hint);
+  IpcOwner nobody = 0;
+
+  if (atomic_load_explicit (&slot->owner, memory_order_relaxed) != 0 || !atomic_compare_exchange_strong (&slot->owner, &nobody, self->me))
+    return false;
+  ipc_slots_note_acquired (self, slot, hint);
+  *index = hint;
+  return true;
+}
+
 /* Never waits. False: none is free. What the dead held is found, if the kernel has told of their death. */
-bool     ipc_slots_try        (IpcSlots *self, unsigned *slot);
+static inline bool
+ipc_slots_try (IpcSlots *self, unsigned *slot)
+{
+  return ipc_slots_try_hinted (self, slot) || ipc_slots_try_all (self, slot);
+}
+
 /* DEADLINE as of core/ipc-futex.h. Gives up soon after *CANCELLED (may be NULL) is not 0 and ipc_slots_wake() was called. */
-IpcSlotsOutcome ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot);
+static inline IpcSlotsOutcome
+ipc_slots_acquire (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot)
+{
+  return ipc_slots_try_hinted (self, slot) ? IPC_SLOTS_ACQUIRED : ipc_slots_acquire_slowly (self, deadline, cancelled, slot);
+}
+
 /* False: this process does not hold it. */
-bool     ipc_slots_release    (IpcSlots *self, unsigned slot);
+static inline bool
+ipc_slots_release (IpcSlots *self, unsigned slot)
+{
+  IpcOwner value = self->me;
+
+  return slot < self->n_slots &&
+         (atomic_compare_exchange_strong (&ipc_slots_get_slot (self, slot)->owner, &value, 0) || ipc_slots_release_waited (self, slot, value));
+}
+
+/* ---- waiting ---- */
 
 /* The same in steps, for those who must not sleep here. Begin; try until it is acquired; end in any case.
  * BELL is what wakes the waiter, one of this process; 0: it sleeps on the word. False: there are too many waiters. */
@@ -87,6 +157,8 @@ bool     ipc_slots_is_woken   (const IpcSlots *self, const IpcSlotsWaiter *waite
 /* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice.
  * *MISSED: one has died already, so do not sleep for long. */
 unsigned ipc_slots_watch      (IpcSlots *self, const IpcSlotsWaiter *waiter, IpcFutexWait *waits_for, unsigned n, unsigned max, bool *missed);
+
+/* ---- the rest ---- */
 
 /* Wakes all waiters of this process, or of all. */
 void     ipc_slots_wake       (IpcSlots *self, bool all);

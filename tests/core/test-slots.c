@@ -572,6 +572,55 @@ test_step_killed (IpcTest *test)
   g_assert_cmpuint (n, >, 50);
   table_clear (&table);
 }
+
+/* Who is given the permit takes it, and is gone, before the one who gives it has seen to the end of that: it has been given
+ * back none the less. */
+static gboolean
+walk_and_take (Table *table, guint n)
+{
+  guint mine = take (table), slot;
+  Walker walker = { .table = table, .step = STEP_HANDS_OVER };
+  pid_t pid = ipc_test_step_start (prepare_cb, go_cb, &walker);
+  IpcSlotsWaiter waiter;
+  gboolean ended;
+  gint64 wake_at;
+
+  wait_in_vain (table, TRUE, &waiter);
+  ended = ipc_test_step_on (pid, n);
+  if (ended)
+    ipc_test_step_kill (pid);
+  if (ipc_slots_wait_try (&table->slots, &waiter, &slot, &wake_at))
+    {
+      ipc_slots_wait_end (&table->slots, &waiter);
+      g_assert_true (ipc_slots_release (&table->slots, slot));
+      if (!ended)
+        ipc_test_step_end (pid);
+    }
+  else
+    {
+      g_assert_false (ended);
+      ipc_test_step_end (pid);
+      wait_to_the_end (table, &waiter);
+    }
+  g_assert_true (ipc_slots_release (&table->slots, mine));
+  return ended;
+}
+
+static void
+test_quick_heir (IpcTest *test)
+{
+  gboolean ended = FALSE;
+  Table table;
+
+  ipc_test_set_deadline (300);
+  table_init (&table, test, 2);
+  for (guint n = 1; !ended; n += IPC_TEST_STRIDE)
+    {
+      ended = walk_and_take (&table, n);
+      assert_whole (&table);
+    }
+  table_clear (&table);
+}
 #endif
 
 int
@@ -587,6 +636,7 @@ main (int argc, char **argv)
   ipc_test_add ("/core/slots/random-kills", test_random_kills);
   ipc_test_add ("/core/slots/holder-killed", test_holder_killed);
 #ifdef IPC_TEST_CAN_STEP
+  ipc_test_add ("/core/slots/quick-heir", test_quick_heir);
   ipc_test_add_data ("/core/slots/step-killed/alone", GUINT_TO_POINTER (STEP_ALONE), test_step_killed);
   ipc_test_add_data ("/core/slots/step-killed/wakes", GUINT_TO_POINTER (STEP_WAKES), test_step_killed);
   ipc_test_add_data ("/core/slots/step-killed/hands-over", GUINT_TO_POINTER (STEP_HANDS_OVER), test_step_killed);

@@ -45,6 +45,18 @@ ipc_test_step_on (pid_t pid, guint n)
 }
 
 void
+ipc_test_step_end (pid_t pid)
+{
+  int status;
+
+  g_assert_no_errno (ptrace (PTRACE_CONT, pid, NULL, NULL));
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFSTOPPED (status));
+  g_assert_cmpint (WSTOPSIG (status), ==, SIGUSR1);
+  ipc_test_step_kill (pid);
+}
+
+void
 ipc_test_step_kill (pid_t pid)
 {
   kill (pid, SIGKILL);

@@ -25,6 +25,8 @@ typedef void (*IpcTestStepFunc) (gpointer data);
 pid_t    ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data);
 /* Lets it go N instructions. TRUE: it has come to the end before. */
 gboolean ipc_test_step_on    (pid_t pid, guint n);
+/* Lets it go to its end without stopping, and ends it there. */
+void     ipc_test_step_end   (pid_t pid);
 /* Kills it with SIGKILL, and waits until it is gone. */
 void     ipc_test_step_kill  (pid_t pid);
 #endif
