@@ -15,12 +15,15 @@
  *
  * (URIs, as file names are bytes and JSON has only text.) If the number of those that read at the same time is bounded, the
  * reply "welcome" to "join" has a header "readers", the name of a semaphore in the scope that is the folder of the socket:
- * who reads a file holds a permit of it. When all is handed out and not
+ * who reads a file holds a permit of it. Headers "counters" and "place" of the same reply are the name of a segment in that scope,
+ * and the offset in it of two numbers to which the worker adds when it has read a file (see counters.h); then it tells that the
+ * segment has changed. When all is handed out and not
  * all is back, the reply is held back: another worker may die, and its jobs are then work.
  * So a worker always has one request open, and its death at any moment is either before
  * its results came, and then its jobs go back, or after, and then they are done.
  */
 #include "coordinator.h"
+#include "observers.h"
 #include "results.h"
 
 #include <errno.h>
@@ -155,9 +158,11 @@ check_end (Coordinator *self)
 
   for (guint i = 0; i < self->workers->len; i++)
     {
-      const Worker *worker = g_ptr_array_index (self->workers, i);
+      Worker *worker = g_ptr_array_index (self->workers, i);
       any_process |= !worker->has_exited;
       any_connection |= worker->connection != NULL;
+      if (worker->has_exited && worker->connection == NULL)
+        counters_settle (&self->counters, worker);
     }
   if (jobs_are_finished (self->jobs) && self->grace == 0)
     self->grace = g_timeout_add (GRACE_MS, grace_cb, self);
@@ -172,12 +177,15 @@ check_end (Coordinator *self)
 /* ---- What workers say ---- */
 
 static IpcMessage *
-make_welcome (Coordinator *self, const char *label)
+make_welcome (Coordinator *self, Worker *worker)
 {
-  const char * const headers[] = { "readers", READERS_NAME, NULL };
-  g_autoptr (GBytes) payload = g_bytes_new (label, strlen (label));
+  g_autofree char *place = g_strdup_printf ("%" G_GSIZE_FORMAT, counters_get_place (worker));
+  const char * const headers[] = {
+    "counters", COUNTERS_NAME, "place", place, self->n_readers > 0 ? "readers" : NULL, READERS_NAME, NULL
+  };
+  g_autoptr (GBytes) payload = g_bytes_new (worker->label, strlen (worker->label));
 
-  return ipc_message_new_full ("welcome", IPC_PAYLOAD_FORMAT_TEXT, payload, self->n_readers > 0 ? headers : NULL, NULL);
+  return ipc_message_new_full ("welcome", IPC_PAYLOAD_FORMAT_TEXT, payload, headers, NULL);
 }
 
 static IpcMessage *
@@ -192,7 +200,7 @@ join_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
       if (strcmp (worker->label, label) != 0 || worker->connection != NULL || find_worker (self, connection) != NULL)
         continue;
       worker->connection = g_object_ref (connection);
-      return make_welcome (self, label);
+      return make_welcome (self, worker);
     }
   g_set_error (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "no worker \"%s\" is expected here",
                label != NULL ? label : "");
@@ -215,6 +223,7 @@ take_result (Coordinator *self, Worker *worker, JsonObject *result)
     {
       worker->n_files++;
       worker->bytes += size;
+      counters_add (&self->counters, size);
       if (results_get_count (result, "began", &began) && results_get_count (result, "ended", &ended))
         readers_note (&self->readers, began, ended);
     }
@@ -400,6 +409,20 @@ serve (Coordinator *self, const char *address, GError **error)
   return FALSE;
 }
 
+/* In PLACE, which is a scope. */
+static gboolean
+work (Coordinator *self, const char *place, const char *address, GError **error)
+{
+  Observers *observers = NULL;
+  gboolean success = readers_start (&self->readers, place, self->n_readers, error) &&
+                     counters_start (&self->counters, place, self->workers->len, self->jobs->all->len, error) &&
+                     (observers = observers_start (self->observers, place, error)) != NULL && serve (self, address, error);
+
+  counters_finish (&self->counters, self->workers);
+  observers_finish (observers);
+  return success;
+}
+
 static void
 remove_directory (const char *path)
 {
@@ -438,7 +461,7 @@ coordinator_run (Coordinator *self, GError **error)
   self->loop = g_main_loop_new (NULL, FALSE);
   self->server = IPC_SERVER (ipc_socket_server_new (address));
 
-  success = readers_start (&self->readers, place, self->n_readers, error) && serve (self, address, error);
+  success = work (self, place, address, error);
 
   ipc_server_stop (self->server);
   remove_directory (place);
@@ -453,6 +476,7 @@ coordinator_clear (Coordinator *self)
   g_clear_pointer (&self->kill_report, g_free);
   g_clear_error (&self->failure);
   readers_clear (&self->readers);
+  counters_clear (&self->counters);
   free (self->real_directory);
   self->real_directory = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "counters.h"
 #include "jobs.h"
 #include "readers.h"
 #include "workers.h"
@@ -14,10 +15,12 @@ typedef struct
   guint       batch;      /* files a worker gets at a time, at most */
   gboolean    kill_one;
   guint       n_readers;  /* workers that may read at the same time; 0: all */
+  char      **observers;  /* (nullable) commands that look at the counters */
 
   /* What happened. */
   char       *kill_report; /* (owned) (nullable) */
   Readers     readers;
+  Counters    counters;
 
   /* Private. */
   GMainLoop  *loop;

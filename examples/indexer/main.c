@@ -3,6 +3,7 @@
  * indexer: SHA-256, size and lines of all files of a directory, by several processes.
  *
  *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--readers N] [--kill-one]
+ *           [--observer COMMAND]
  *
  * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
  * several languages; any of them may die at any time, and as long as one is left, nothing
@@ -33,6 +34,7 @@ typedef struct
   char      *workers;
   gint       batch;
   gint       readers;
+  char     **observers;
   gboolean   kill_one;
 } Options;
 
@@ -42,6 +44,7 @@ options_clear (Options *self)
   g_strfreev (self->directory);
   g_free (self->output);
   g_free (self->workers);
+  g_strfreev (self->observers);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -64,6 +67,8 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
     { "readers", 'r', 0, G_OPTION_ARG_INT, &self->readers,
       "how many workers may read files at the same time (default: all)", "N" },
     { "kill-one", 0, 0, G_OPTION_ARG_NONE, &self->kill_one, "kill -9 a worker after a fifth of the files", NULL },
+    { "observer", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->observers,
+      "run beside the work in its scope, to look at the segment " COUNTERS_NAME "; may be given several times", "COMMAND" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
     { NULL }
   };
@@ -137,6 +142,7 @@ report (Coordinator *work, guint n_unreadable, double seconds)
               worker->fate != NULL ? worker->fate : "not needed");
     }
   readers_report (&work->readers);
+  counters_report (&work->counters, jobs);
   if (work->kill_one)
     printf ("killed      %s\n", work->kill_report != NULL ? work->kill_report : "nobody: nobody had files in hand");
   printf ("requeued    %u\n", jobs->n_requeued);
@@ -162,6 +168,7 @@ run (Options *options, GPtrArray *workers)
     .directory = options->directory[0],
     .batch = options->batch,
     .kill_one = options->kill_one,
+    .observers = options->observers,
     .n_readers = options->readers != READERS_UNSET ? options->readers : 0,
   };
   Progress progress = { NULL, };
@@ -182,7 +189,7 @@ run (Options *options, GPtrArray *workers)
   success = success && index_file_write (jobs, options->output, &error);
   if (success)
     report (&work, n_unreadable, MAX (g_get_monotonic_time () - started, 1) / 1e6);
-  success = success && readers_check (&work.readers, &error);
+  success = success && readers_check (&work.readers, &error) && counters_check (&work.counters, jobs, &error);
   coordinator_clear (&work);
   return success ? EXIT_SUCCESS : complain (error);
 }

@@ -22,12 +22,15 @@ typedef struct
 {
   IpcClient    *client;
   IpcSemaphore *readers; /* (nullable) who reads a file holds a permit of it */
+  IpcSharedMemory *counters; /* where each has its place, */
+  gsize            place;    /* and this is ours */
 } Worker;
 
 static void
 worker_clear (Worker *self)
 {
   g_clear_object (&self->readers);
+  g_clear_object (&self->counters);
   g_clear_object (&self->client);
 }
 
@@ -110,6 +113,15 @@ read_file_with_permit (Worker *self, const char *path, Result *result, int *prob
   return TRUE;
 }
 
+/* A file was read. Whoever looks is told. */
+static gboolean
+count (Worker *self, guint64 bytes, GError **error)
+{
+  return ipc_shared_memory_add_int64 (self->counters, self->place, 1, NULL, error) &&
+         ipc_shared_memory_add_int64 (self->counters, self->place + sizeof (gint64), (gint64) bytes, NULL, error) &&
+         ipc_shared_memory_notify_changed (self->counters, error);
+}
+
 static void
 add_count (JsonBuilder *results, const char *name, gint64 value)
 {
@@ -131,7 +143,7 @@ add_result (Worker *self, JsonBuilder *results, gint64 job, const char *path, GE
   Result result = { .sha256 = sha256 };
   int problem;
 
-  if (!read_file_with_permit (self, path, &result, &problem, error))
+  if (!read_file_with_permit (self, path, &result, &problem, error) || (problem == 0 && !count (self, result.size, error)))
     return FALSE;
   json_builder_begin_object (results);
   add_count (results, "job", job);
@@ -167,15 +179,33 @@ work_through (Worker *self, JsonArray *batch, GError **error)
   return json_builder_get_root (results);
 }
 
-/* It is in the scope that is the folder of the socket. */
-static IpcSemaphore *
-open_readers (const char *address, const char *name, GError **error)
+/* What we are told of is in the scope that is the folder of the socket. */
+static IpcScope *
+open_scope (const char *address, GError **error)
 {
   g_autofree char *directory = g_path_get_dirname (address);
-  g_autoptr (IpcScope) scope = ipc_scope_new_for_directory (directory, error);
-  g_autoptr (IpcSemaphoreManager) manager = scope != NULL ? ipc_semaphore_manager_new (scope) : NULL;
 
-  return manager != NULL ? ipc_semaphore_manager_open_semaphore (manager, name, error) : NULL;
+  return ipc_scope_new_for_directory (directory, error);
+}
+
+/* TRUE also where there is no limit. */
+static gboolean
+open_readers (Worker *self, IpcScope *scope, const char *name, GError **error)
+{
+  g_autoptr (IpcSemaphoreManager) manager = ipc_semaphore_manager_new (scope);
+
+  self->readers = name != NULL ? ipc_semaphore_manager_open_semaphore (manager, name, error) : NULL;
+  return name == NULL || self->readers != NULL;
+}
+
+static gboolean
+open_counters (Worker *self, IpcScope *scope, const char *name, const char *place, GError **error)
+{
+  g_autoptr (IpcSharedMemoryManager) manager = ipc_shared_memory_manager_new (scope);
+
+  self->place = place != NULL ? (gsize) g_ascii_strtoull (place, NULL, 10) : 0;
+  self->counters = ipc_shared_memory_manager_open_segment (manager, name, 0, error);
+  return self->counters != NULL;
 }
 
 static gboolean
@@ -183,15 +213,14 @@ join (Worker *self, const char *address, const char *label, GError **error)
 {
   g_autoptr (IpcMessage) request = ipc_message_new_text ("join", label);
   g_autoptr (IpcMessage) reply = NULL;
-  const char *readers;
+  g_autoptr (IpcScope) scope = NULL;
 
   if (!ipc_client_open (self->client, NULL, error))
     return FALSE;
   reply = ipc_client_request (self->client, request, IPC_TIMEOUT_DEFAULT, NULL, error);
-  readers = reply != NULL ? ipc_message_get_header (reply, "readers") : NULL;
-  if (readers != NULL)
-    self->readers = open_readers (address, readers, error);
-  return reply != NULL && (readers == NULL || self->readers != NULL);
+  scope = reply != NULL ? open_scope (address, error) : NULL;
+  return scope != NULL && open_readers (self, scope, ipc_message_get_header (reply, "readers"), error) &&
+         open_counters (self, scope, ipc_message_get_header (reply, "counters"), ipc_message_get_header (reply, "place"), error);
 }
 
 /* TRUE: there is nothing left to do. The timeout is for ever, as the answer may have to
@@ -222,7 +251,7 @@ work (Worker *self, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_auto (Worker) worker = { NULL, NULL };
+  g_auto (Worker) worker = { NULL, };
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");

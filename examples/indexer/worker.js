@@ -51,9 +51,25 @@ function indexFileWithPermit(readers, uri) {
     }
 }
 
-function workOn({job, uri}, readers) {
+// Our place in the segment where everybody can see how far we are: files, then bytes.
+class Counters {
+    constructor(scope, name, place) {
+        this._segment = Ipc.SharedMemoryManager.new(scope).open_segment(name, Ipc.Access.READ | Ipc.Access.WRITE);
+        this._place = Number(place);
+    }
+
+    count(size) {
+        this._segment.add_int64(this._place, 1);
+        this._segment.add_int64(this._place + 8, size);
+        this._segment.notify_changed();
+    }
+}
+
+function workOn({job, uri}, readers, counters) {
     try {
-        return {job, ...indexFileWithPermit(readers, uri)};
+        const result = {job, ...indexFileWithPermit(readers, uri)};
+        counters.count(result.size);
+        return result;
     } catch (error) {
         if (error instanceof Ipc.Error)
             throw error;
@@ -69,20 +85,17 @@ function nextBatch(client, results) {
     return JSON.parse(new TextDecoder().decode(reply.get_payload().toArray()));
 }
 
-function openReaders(address, name) {
-    // It is in the scope that is the folder of the socket.
-    const scope = Ipc.Scope.new_for_directory(GLib.path_get_dirname(address));
-    return Ipc.SemaphoreManager.new(scope).open_semaphore(name);
-}
-
 function main(address, label) {
     const client = Ipc.SocketClient.new(address);
     client.open(null);
     const welcome = client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, null);
+    // What we are told of is in the scope that is the folder of the socket.
+    const scope = Ipc.Scope.new_for_directory(GLib.path_get_dirname(address));
     const name = welcome.get_header('readers');
-    const readers = name !== null ? openReaders(address, name) : null;
+    const readers = name !== null ? Ipc.SemaphoreManager.new(scope).open_semaphore(name) : null;
+    const counters = new Counters(scope, welcome.get_header('counters'), welcome.get_header('place'));
     for (let batch = nextBatch(client, []); batch.length > 0;)
-        batch = nextBatch(client, batch.map(job => workOn(job, readers)));
+        batch = nextBatch(client, batch.map(job => workOn(job, readers, counters)));
     client.close();
 }
 

@@ -47,13 +47,28 @@ def index_file_with_permit(readers, path):
             permit.release()
 
 
-def work_on(job, readers):
+class Counters:
+    """Our place in the segment where everybody can see how far we are: files, then bytes."""
+
+    def __init__(self, scope, name, place):
+        self.segment = Ipc.SharedMemoryManager.new(scope).open_segment(name, Ipc.Access.READ | Ipc.Access.WRITE)
+        self.place = int(place)
+
+    def count(self, size):
+        self.segment.add_int64(self.place, 1)
+        self.segment.add_int64(self.place + 8, size)
+        self.segment.notify_changed()
+
+
+def work_on(job, readers, counters):
     # A path is bytes; the URI has them, whatever they are.
     path = urllib.parse.unquote_to_bytes(job['uri'].removeprefix('file://'))
     try:
-        return {'job': job['job'], **index_file_with_permit(readers, path)}
+        result = {'job': job['job'], **index_file_with_permit(readers, path)}
     except OSError as error:
         return {'job': job['job'], 'error': error.strerror or str(error)}
+    counters.count(result['size'])
+    return result
 
 
 def next_batch(client, results):
@@ -64,21 +79,18 @@ def next_batch(client, results):
     return json.loads(reply.get_payload().get_data())
 
 
-def open_readers(address, name):
-    # It is in the scope that is the folder of the socket.
-    scope = Ipc.Scope.new_for_directory(os.path.dirname(address))
-    return Ipc.SemaphoreManager.new(scope).open_semaphore(name)
-
-
 def main(address, label):
     client = Ipc.SocketClient.new(address)
     client.open(None)
     welcome = client.request(Ipc.Message.new_text('join', label), Ipc.TIMEOUT_DEFAULT, None)
+    # What we are told of is in the scope that is the folder of the socket.
+    scope = Ipc.Scope.new_for_directory(os.path.dirname(address))
     name = welcome.get_header('readers')
-    readers = open_readers(address, name) if name is not None else None
+    readers = Ipc.SemaphoreManager.new(scope).open_semaphore(name) if name is not None else None
+    counters = Counters(scope, welcome.get_header('counters'), welcome.get_header('place'))
     batch = next_batch(client, [])
     while batch:
-        batch = next_batch(client, [work_on(job, readers) for job in batch])
+        batch = next_batch(client, [work_on(job, readers, counters) for job in batch])
     client.close()
 
 

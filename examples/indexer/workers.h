@@ -15,6 +15,7 @@ typedef struct
   IpcMessage    *waiting;    /* (nullable) its request for work, while there is none */
   guint          n_files;
   guint64        bytes;
+  gboolean       is_settled; /* what it has counted is what it has told */
   guint          n_requeued; /* jobs it had when it went away */
   char          *fate;       /* how it ended */
 } Worker;

@@ -163,13 +163,11 @@ settle (Control *control, const IpcSectionData *data, uint64_t begin, uint64_t e
 }
 
 static IpcSectionOutcome
-settle_if_needed (IpcSection *self, const IpcSectionData *data)
+settle_last (IpcSection *self, const IpcSectionData *data)
 {
   Control *control = get_control (self);
   uint64_t begin, end, length;
 
-  if ((atomic_load_explicit (&control->sequence, memory_order_acquire) & 1) == 0)
-    return IPC_SECTION_DONE;
   if (!data->writable)
     return IPC_SECTION_READ_ONLY;
   begin = atomic_load (&control->begin);
@@ -182,33 +180,52 @@ settle_if_needed (IpcSection *self, const IpcSectionData *data)
   return IPC_SECTION_DONE;
 }
 
+/* Somebody else has it. */
+static bool
+wait_for_lock (IpcSection *self, IpcSlots *slots)
+{
+  int64_t deadline = ipc_futex_now () + self->patience;
+  unsigned slot;
+
+  do
+    {
+      IpcSlotsOutcome acquired = ipc_slots_acquire (slots, deadline, NULL, &slot);
+
+      if (acquired == IPC_SLOTS_ACQUIRED)
+        return true;
+      /* Where too many wait, they come and go. */
+      if (acquired != IPC_SLOTS_TOO_MANY || ipc_futex_now () >= deadline)
+        return false;
+    }
+  while (!ipc_slots_try (slots, &slot));
+  return true;
+}
+
+static bool
+needs_settling (const IpcSection *self)
+{
+  return (atomic_load_explicit (&get_control (self)->sequence, memory_order_acquire) & 1) != 0;
+}
+
 /* *WAITED: somebody else had it. */
-static IpcSectionOutcome
+static inline IpcSectionOutcome
 lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
 {
   IpcSectionOutcome outcome;
-  int64_t deadline = 0;
   unsigned slot;
 
   *waited = false;
-
   if (!self->locks)
     return IPC_SECTION_UNSUPPORTED;
-  while (!ipc_slots_try (slots, &slot))
+  if (!ipc_slots_try (slots, &slot))
     {
-      IpcSlotsOutcome acquired;
-
       *waited = true;
-      if (deadline == 0)
-        deadline = ipc_futex_now () + self->patience;
-      acquired = ipc_slots_acquire (slots, deadline, NULL, &slot);
-      if (acquired == IPC_SLOTS_ACQUIRED)
-        break;
-      /* Where too many wait, they come and go. */
-      if (acquired != IPC_SLOTS_TOO_MANY || ipc_futex_now () >= deadline)
+      if (!wait_for_lock (self, slots))
         return IPC_SECTION_BUSY;
     }
-  outcome = settle_if_needed (self, data);
+  if (!needs_settling (self))
+    return IPC_SECTION_DONE;
+  outcome = settle_last (self, data);
   if (outcome != IPC_SECTION_DONE)
     ipc_slots_release (slots, 0);
   return outcome;
@@ -285,7 +302,7 @@ end_write (Control *control, uint64_t sequence)
 }
 
 /* The same for those who are going to write. */
-static IpcSectionOutcome
+static inline IpcSectionOutcome
 lock_to_write (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
 {
   IpcSectionOutcome outcome = lock (self, slots, data, waited);
@@ -297,7 +314,7 @@ lock_to_write (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bo
 }
 
 /* With the lock. */
-static void
+static inline void
 write_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size, bool past_cache)
 {
   Control *control = get_control (self);

@@ -102,4 +102,8 @@ typedef enum
 
 _Atomic guint32 *ipc_segment_get_state (const IpcSegment *self);
 /* It is not CORRUPT: nobody has made the file shorter. */
-gboolean       ipc_segment_is_intact  (const IpcSegment *self, const IpcSegmentMap *map);
+static inline gboolean
+ipc_segment_is_intact (const IpcSegment *self, const IpcSegmentMap *map)
+{
+  return ipc_shared_file_is_intact (&self->object.file) && !ipc_guard_is_broken (map->guard);
+}

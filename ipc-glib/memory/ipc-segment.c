@@ -308,9 +308,3 @@ ipc_segment_get_state (const IpcSegment *self)
 {
   return &get_block (self)->state;
 }
-
-gboolean
-ipc_segment_is_intact (const IpcSegment *self, const IpcSegmentMap *map)
-{
-  return ipc_shared_file_is_intact (&self->object.file) && !ipc_guard_is_broken (map->guard);
-}

@@ -41,8 +41,8 @@ fail_bounds (IpcSharedMemory *self, gsize offset, gsize length, guint64 size, GE
 }
 
 gboolean
-ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcSegmentMap **map,
-                          IpcSectionData *data, GError **error)
+ipc_shared_memory_locate_slow (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcSegmentMap **map,
+                               IpcSectionData *data, GError **error)
 {
   guint64 size;
 

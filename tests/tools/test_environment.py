@@ -169,7 +169,7 @@ def explicit_scope(directory):
             equal(result.stderr.decode()[:len(text)], text)
             equal(result.stderr.decode().rstrip('\n')[-len(fault):], fault)
         if place != 'missing/deep':
-            for verb in ('list',), ('semaphore', 'list'), ('monitor', '--all', '--count', '1'):
+            for verb in ('list',), ('semaphore', 'list'), ('memory', 'list'), ('monitor', '--all', '--count', '1'):
                 result = run(GIPC, *verb, env=environment)
                 equal((result.returncode, result.stderr.decode().rstrip('\n')[-len(fault):]), (1, fault), verb)
     check_nothing_in(directory / 'open', directory / 'group', directory / 'good')

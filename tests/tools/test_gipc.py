@@ -38,7 +38,7 @@ def socket_path(name='name'):
 def help_and_version(directory):
     result = gipc('--help')
     equal(result.returncode, 0)
-    for verb in 'listen', 'call', 'send', 'list', 'monitor', 'semaphore':
+    for verb in 'listen', 'call', 'send', 'list', 'memory', 'monitor', 'semaphore':
         equal(verb.encode() in result.stdout, True, verb)
         verb_help = gipc(verb, '--help')
         equal((verb_help.returncode, verb_help.stderr), (0, b''))

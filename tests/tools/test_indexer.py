@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -62,6 +63,18 @@ def report_of(stdout):
     return numbers, workers, text
 
 
+def check_counters(report, retracted=None, uncounted=None):
+    """What the workers have counted, and what the coordinator has, is what was indexed."""
+    numbers, _, text = report
+    line = re.search(r'^counters +(\d+) files, (\d+) bytes by all workers, (\d+) files, (\d+) bytes in all: exactly what was indexed$',
+                     text, re.M)
+    equal([int(number) for number in line.groups()] if line else None, [numbers['files'], numbers['bytes']] * 2, text)
+    for name, want in ('retracted', retracted), ('uncounted', uncounted):
+        corrected = re.search(r'^%s +(\d+) files, (\d+) bytes ' % name, text, re.M)
+        if want is not None:
+            equal(tuple(int(number) for number in corrected.groups()) if corrected else (0, 0), want, text)
+
+
 def index(directory, tree, workers, *options, status=0):
     """Runs the indexer and checks that the index is complete: (numbers, workers, text)."""
     output = directory / 'index'
@@ -73,6 +86,7 @@ def index(directory, tree, workers, *options, status=0):
     report = report_of(result.stdout)
     equal(report[0]['files'], len(list(files_below(tree))))
     equal(sum(files for files, _ in report[1].values()), report[0]['files'], 'files of all workers')
+    check_counters(report)
     return report
 
 
@@ -113,6 +127,7 @@ def one_c_worker(directory):
     check_contents(numbers, tree)
     equal(workers, {'c': (len(NAMES), 'finished')})
     equal((numbers['requeued'], numbers['ignored'], numbers['unreadable']), (0, 0, 0))
+    equal(('retracted' in numbers, 'uncounted' in numbers), (False, False))
 
 
 @case
@@ -148,13 +163,16 @@ def all_languages(directory):
     numbers, workers, _ = index(directory, tree, 'c,python,gjs')
     check_contents(numbers, tree)
     equal(set(workers), {'c', 'python', 'gjs'})
+    equal(('retracted' in numbers, 'uncounted' in numbers), (False, False))
 
 
 @case
 def a_worker_without_the_library(directory):
     tree = make_tree(directory)
-    _, workers, _ = index(directory, tree, fake(directory, 'honest'))
-    equal(workers, {'honest': (len(NAMES), 'finished')})
+    report = index(directory, tree, fake(directory, 'honest'))
+    equal(report[1], {'honest': (len(NAMES), 'finished')})
+    # it does not count, and that is said
+    check_counters(report, (0, 0), (len(NAMES), report[0]['bytes']))
 
 
 @case
@@ -168,6 +186,9 @@ def kill_one(directory):
         # its results may have been on the way already
         equal(numbers['requeued'] <= 2 * 10, True, text)
         equal(numbers['ignored'], 0)
+        # what it had counted and not told is counted again by others
+        equal(numbers.get('retracted', 0) <= numbers['requeued'], True, text)
+        equal('uncounted' in numbers, False, text)
 
 
 def wait_for(path):
@@ -307,6 +328,133 @@ def a_killed_reader_gives_its_permit_back(directory):
     equal((directory / 'index').read_bytes() == sha256sum(tree), True, 'the index is what sha256sum prints')
 
 
+def scope_of(directory):
+    """Of the one indexer that runs."""
+    scope, = (directory / 'temporary').iterdir()
+    return dict(os.environ, IPC_GLIB_DIR=str(scope))
+
+
+def memory(directory, verb, *arguments):
+    result = run(os.environ['GIPC'], 'memory', verb, 'counters', *arguments, env=scope_of(directory))
+    equal((result.returncode, result.stderr), (0, b''))
+    return result.stdout
+
+
+def read_counters(directory):
+    """Of the indexer that runs: what precedes the places, then files and bytes of each worker."""
+    contents = memory(directory, 'read')
+    numbers = struct.unpack('=%dq' % (len(contents) // 8), contents)
+    return numbers[:8], [numbers[i:i + 2] for i in range(8, len(numbers), 2)]
+
+
+def counting(directory, offset, numbers, then):
+    """A worker that writes numbers into the counters and becomes another one."""
+    (directory / 'numbers').write_bytes(struct.pack('=%dq' % len(numbers), *numbers))
+    program = directory / then
+    program.write_text('#!/bin/sh\nIPC_GLIB_DIR=$(dirname "$1") "%s" memory write counters %d < "%s"\nexec "%s" "$@"\n'
+                       % (os.environ['GIPC'], offset, directory / 'numbers', HERE / 'fake_worker.py' if then == 'hold' else
+                          os.path.join(os.path.dirname(INDEXER), 'worker-c')))
+    program.chmod(0o755)
+    return str(program)
+
+
+@case
+def counters_are_live(directory):
+    """While one worker holds its files, all others are in the counters, and who watches is told of the end."""
+    tree = make_tree(directory, extra=50)
+    n_files = 50 + len(NAMES)
+    indexer, holder, held = hold(directory, tree, late(directory) + ',' + fake(directory, 'hold'))
+    with indexer:
+        with Program(os.environ['GIPC'], 'memory', 'watch', 'counters', env=scope_of(directory)) as watcher:
+            equal(watcher.line(watcher.stderr), 'watching counters')
+            deadline = time.monotonic() + DEADLINE
+            while (numbers := read_counters(directory))[0][4] < n_files - held:
+                equal(time.monotonic() < deadline, True, numbers)
+            (layout, n_workers, n_jobs, is_over, files, n_bytes, *rest), places = numbers
+            equal((layout, n_workers, n_jobs, is_over, files, rest), (1, 2, n_files, 0, n_files - held, [0, 0]))
+            equal(places, [(files, n_bytes), (0, 0)])
+            os.kill(holder, signal.SIGKILL)
+            equal(indexer.end(), 0)
+            equal(watcher.end(), 0)
+            happened = [line.split()[-1] for line in watcher.rest(watcher.stdout)]
+            equal(happened[-1], 'deleted')
+            equal(set(happened[:-1]), {'changed'})
+        check_counters(report_of('\n'.join(indexer.rest(indexer.stdout)).encode()), (0, 0), (0, 0))
+
+
+@case
+def a_killed_worker_had_counted(directory):
+    """What it had counted and could not tell is taken back, also half of it."""
+    tree = make_tree(directory, extra=20)
+    for counted, retracted in ((5, 500), (5, 500)), ((1,), (1, 0)), ((0, 7), (0, 7)):
+        (directory / 'mark').unlink(missing_ok=True)
+        indexer, holder, _ = hold(directory, tree, '%s,%s' % (counting(directory, 64, counted, 'hold'), late(directory)))
+        with indexer:
+            equal(read_counters(directory)[1][0], (*counted, 0)[:2])
+            os.kill(holder, signal.SIGKILL)
+            equal(indexer.end(), 0)
+            check_counters(report_of('\n'.join(indexer.rest(indexer.stdout)).encode()), retracted, (0, 0))
+
+
+@case
+def wrong_counters_are_found_out(directory):
+    tree = make_tree(directory)
+    result = run(INDEXER, str(tree), '-o', str(directory / 'index'), '-w', counting(directory, 32, (1000, 1), 'honest'))
+    equal((result.returncode, result.stderr), (1, b'indexer: the counters are not what was indexed\n'))
+    equal(b': NOT what was indexed\n' in result.stdout, True, result)
+
+
+@case
+def indexers_do_not_collide(directory):
+    tree = make_tree(directory, extra=200)
+    indexers = [Program(INDEXER, str(tree), '-o', str(directory / ('index %d' % number)), '-w', 'c,c', '-b', '5', '-r', '1')
+                for number in range(4)]
+    for indexer in indexers:
+        with indexer:
+            equal((indexer.end(), indexer.rest(indexer.stderr)), (0, []))
+            report = report_of('\n'.join(indexer.rest(indexer.stdout)).encode())
+            equal(report[0]['files'], 200 + len(NAMES))
+            check_counters(report, (0, 0), (0, 0))
+
+
+@case
+def observers(directory):
+    """They run beside the work, in its scope, and end with it."""
+    tree = make_tree(directory)
+    watch = "'%s' memory watch counters" % os.environ['GIPC']
+    indexer, holder, _ = hold(directory, tree, '%s,%s' % (fake(directory, 'hold'), late(directory)), '--observer', watch,
+                              '--observer', 'sh -c "echo $IPC_GLIB_DIR; echo \\"$IPC_GLIB_DIR\\""')
+    with indexer:
+        scope = scope_of(directory)['IPC_GLIB_DIR']
+        said = []
+        while not {'watching counters', scope} <= set(said):
+            said.append(indexer.line(indexer.stderr))
+        os.kill(holder, signal.SIGKILL)
+        equal(indexer.end(), 0)
+        equal(indexer.rest(indexer.stderr)[-1].split()[-1], 'deleted')
+    for command in '/no/such/program', "'", '':
+        result = run(INDEXER, str(tree), '-o', str(directory / 'index2'), '-w', 'c', '--observer', 'true', '--observer', command)
+        equal((result.returncode, result.stdout, result.stderr.count(b'\n')), (1, b'', 1), result)
+        equal(result.stderr.startswith(b'indexer: --observer: '), True, result)
+        equal(os.path.exists(directory / 'index2'), False, 'no index')
+
+
+@case
+def an_observer_in_python(directory):
+    need_introspection()
+    tree = make_tree(directory)
+    program = os.path.join(os.path.dirname(INDEXER), 'watch-counters.py')
+    indexer, holder, _ = hold(directory, tree, '%s,%s' % (fake(directory, 'hold'), late(directory)), '--observer',
+                              "/usr/bin/python3 '%s' counters" % program)
+    with indexer:
+        equal(' of %d files, ' % len(NAMES) in indexer.line(indexer.stderr), True)
+        os.kill(holder, signal.SIGKILL)
+        equal(indexer.end(), 0)
+        last = indexer.rest(indexer.stderr)[-1]
+        equal(bool(re.fullmatch(r'100%%  %d of %d files, .* MB; read by each worker: 0 \+ %d; over, %d in all' % ((len(NAMES),) * 4), last)),
+              True, last)
+
+
 @case
 def all_workers_die(directory):
     tree = make_tree(directory)
@@ -439,7 +587,8 @@ def usage(directory):
     for arguments in [(), (tree,), ('-o', output), (tree, tree, '-o', output), (tree, '-o', output, '-w', ''),
                       (tree, '-o', output, '-w', 'c,cobol'), (tree, '-o', output, '-b', '0'),
                       (tree, '-o', output, '-b', '1001'), (tree, '-o', output, '--readers', '0'),
-                      (tree, '-o', output, '-r', '4097'), (tree, '-o', output, '-r', 'x'), (tree, '-o', output, '--kill-one', '-w', 'c')]:
+                      (tree, '-o', output, '-r', '4097'), (tree, '-o', output, '-r', 'x'), (tree, '-o', output, '--observer'),
+                      (tree, '-o', output, '--kill-one', '-w', 'c')]:
         result = run(INDEXER, *arguments)
         equal((result.returncode, result.stderr.count(b'\n')), (2, 1), result)
     for arguments in [('/no/such/directory', '-o', output), (tree + '/plain', '-o', output),
@@ -473,6 +622,7 @@ def demonstration(directory):
     readers = re.search(rb'^readers +([12]) at the same time at most, the limit is 2$', result.stdout, re.M)
     permits = re.search(rb'^permits +(\d+) acquired, ([01]) recovered from the dead, 2 of 2 back$', result.stdout, re.M)
     equal((bool(readers), int(permits[1]) >= 500 + len(NAMES)), (True, True), result)
+    check_counters(report_of(result.stdout), uncounted=(0, 0))
 
 
 if __name__ == '__main__':
@@ -480,7 +630,9 @@ if __name__ == '__main__':
                        a_worker_without_the_library, kill_one, kill_9_while_others_wait, a_worker_that_leaves,
                        lies_are_ignored, garbled_results_do_not_count, impossible_times_do_not_count, readers_are_bounded,
                        readers_are_bounded_in_all_languages, a_reader_without_a_permit_is_found_out,
-                       a_killed_reader_gives_its_permit_back, all_workers_die, a_worker_that_cannot_start,
+                       a_killed_reader_gives_its_permit_back, counters_are_live,
+                       a_killed_worker_had_counted, wrong_counters_are_found_out, indexers_do_not_collide, observers,
+                       an_observer_in_python, all_workers_die, a_worker_that_cannot_start,
                        interrupted, the_coordinator_is_killed, how_the_directory_is_named,
                        the_index_is_not_in_the_index, empty_directory, unreadable, a_file_that_vanishes, usage,
                        progress_on_a_terminal, demonstration))

@@ -152,3 +152,14 @@ gipc_write_line (const char *line)
 
   return gipc_write (whole, strlen (whole));
 }
+
+char *
+gipc_format_time (gint64 microseconds)
+{
+  g_autoptr (GDateTime) seconds = g_date_time_new_from_unix_local (microseconds / G_USEC_PER_SEC);
+  g_autofree char *text = seconds != NULL ? g_date_time_format (seconds, "%F %T") : NULL;
+
+  if (text == NULL || microseconds <= 0)
+    return g_strdup ("-");
+  return g_strdup_printf ("%s.%03d", text, (int) (microseconds % G_USEC_PER_SEC / 1000));
+}

@@ -19,18 +19,6 @@ find (IpcSemaphoreManager *manager, const char *name, GError **error)
   return ipc_semaphore_manager_open_semaphore (manager, name, error);
 }
 
-/* Local time, to milliseconds. */
-static char *
-format_time (gint64 microseconds)
-{
-  g_autoptr (GDateTime) seconds = g_date_time_new_from_unix_local (microseconds / G_USEC_PER_SEC);
-  g_autofree char *text = seconds != NULL ? g_date_time_format (seconds, "%F %T") : NULL;
-
-  if (text == NULL || microseconds <= 0)
-    return g_strdup ("-");
-  return g_strdup_printf ("%s.%03d", text, (int) (microseconds % G_USEC_PER_SEC / 1000));
-}
-
 static gboolean
 print_json (IpcSemaphore *semaphore, GPtrArray *holders)
 {
@@ -54,8 +42,8 @@ print_json (IpcSemaphore *semaphore, GPtrArray *holders)
 static gboolean
 print_text (IpcSemaphore *semaphore, GPtrArray *holders)
 {
-  g_autofree char *created = format_time (ipc_semaphore_get_created_at (semaphore));
-  g_autofree char *accessed = format_time (ipc_semaphore_get_last_accessed (semaphore));
+  g_autofree char *created = gipc_format_time (ipc_semaphore_get_created_at (semaphore));
+  g_autofree char *accessed = gipc_format_time (ipc_semaphore_get_last_accessed (semaphore));
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_string_append_printf (text, "name       %s\n", ipc_semaphore_get_name (semaphore));
@@ -70,7 +58,7 @@ print_text (IpcSemaphore *semaphore, GPtrArray *holders)
   for (guint i = 0; i < holders->len; i++)
     {
       IpcSemaphoreHolder *holder = g_ptr_array_index (holders, i);
-      g_autofree char *since = format_time (ipc_semaphore_holder_get_since (holder));
+      g_autofree char *since = gipc_format_time (ipc_semaphore_holder_get_since (holder));
       g_string_append_printf (text, "holder     %s since %s\n", ipc_semaphore_holder_get_label (holder), since);
     }
   return gipc_write (text->str, text->len);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Completes verbs, options and the names of servers and semaphores for gipc.
+# Completes verbs, options and the names of servers, semaphores and segments for gipc.
 
 _gipc_complete_words()
 {
@@ -46,19 +46,47 @@ _gipc_semaphore()
   case $verb in info|run|delete) _gipc_complete_words "$(_gipc_names gipc semaphore list)" "$current" ;; esac
 }
 
+_gipc_memory()
+{
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[2]} i n=0
+
+  if ((COMP_CWORD == 2)); then
+    _gipc_complete_words $'create\nlist\ninfo\nwrite\nread\nwatch\ndelete\n--help' "$current"
+    return
+  fi
+  for ((i = 3; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --count|-n) ((i++)) ;;
+      -?*) ;;
+      *) ((n++)) ;;
+    esac
+  done
+  case $previous in --count|-n) return ;; esac
+  if [[ $current == -* ]]; then
+    case $verb in
+      list|info) _gipc_complete_words $'--json\n--help' "$current" ;;
+      watch) _gipc_complete_words $'--count\n--help' "$current" ;;
+      create|write|read|delete) _gipc_complete_words '--help' "$current" ;;
+    esac
+    return
+  fi
+  ((n == 0)) || return
+  case $verb in info|write|read|watch|delete) _gipc_complete_words "$(_gipc_names gipc memory list)" "$current" ;; esac
+}
+
 _gipc()
 {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} i n=0
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _gipc_complete_words $'listen\ncall\nsend\nlist\nmonitor\nsemaphore\n--help\n--version' "$current"
+    _gipc_complete_words $'listen\ncall\nsend\nlist\nmemory\nmonitor\nsemaphore\n--help\n--version' "$current"
     return
   fi
-  if [[ $verb == semaphore ]]; then
-    _gipc_semaphore
-    return
-  fi
+  case $verb in
+    memory) _gipc_memory; return ;;
+    semaphore) _gipc_semaphore; return ;;
+  esac
   case $previous in --timeout|-t|--interval|-i|--count|-n) return ;; esac
   if [[ $current == -* ]]; then
     case $verb in

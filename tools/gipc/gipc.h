@@ -31,6 +31,7 @@ struct _GipcVerb
 int gipc_call   (const GipcVerb *verb, int argc, char **argv);
 int gipc_list   (const GipcVerb *verb, int argc, char **argv);
 int gipc_listen (const GipcVerb *verb, int argc, char **argv);
+int gipc_memory (const GipcVerb *verb, int argc, char **argv);
 int gipc_monitor (const GipcVerb *verb, int argc, char **argv);
 int gipc_semaphore (const GipcVerb *verb, int argc, char **argv);
 int gipc_send   (const GipcVerb *verb, int argc, char **argv);
@@ -53,6 +54,8 @@ gboolean    gipc_check_scope  (void);
 IpcClient  *gipc_open         (const char *address);
 gboolean    gipc_write        (gconstpointer bytes, gsize size);
 gboolean    gipc_write_line   (const char *line);
+/* Local time, to milliseconds. */
+char       *gipc_format_time  (gint64 microseconds);
 
 /* gipc-servers.c */
 char      **gipc_find_servers (void);
