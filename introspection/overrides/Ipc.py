@@ -483,6 +483,9 @@ class Permit(Ipc.Permit):
 @_export
 @override
 class Semaphore(Ipc.Semaphore):
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use an Ipc.SemaphoreManager')
+
     def acquire(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
         """Waits for an Ipc.Permit: `with semaphore.acquire (5000):`"""
         return super().acquire(operator.index(timeout), cancellable)
@@ -575,7 +578,7 @@ class SharedMemory(Ipc.SharedMemory):
     """
 
     def __init__(self, *args, **kwargs):
-        raise TypeError('use Ipc.SharedMemory.new_anonymous(), or a manager')
+        raise TypeError('use Ipc.SharedMemory.new_anonymous(), or an Ipc.SharedMemoryManager')
 
     _view = _view_of = None
 

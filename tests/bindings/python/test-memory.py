@@ -42,6 +42,7 @@ class TestSegments(MemoryCase):
         self.assert_raises(E.NOT_FOUND, manager.delete_segment, 'nobody')
         self.assert_raises(E.INVALID_ARGUMENT, Ipc.SharedMemory.new_anonymous, 0)
         self.assertRaises(TypeError, Ipc.SharedMemory)
+        self.assertRaises(TypeError, Ipc.Semaphore)
         self.assertRaises(TypeError, manager.create_segment, None)
         self.assertRaises(OverflowError, manager.create_segment, 'a', -1)
         with open('/dev/null', 'rb') as file:
