@@ -244,6 +244,7 @@ class TestViews(MemoryCase):
             with self.assertRaises(GLib.Error) as caught:
                 segment.seal()
             self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.BUSY), caught.exception)
+            self.assertIn('mapped its descriptor', caught.exception.message)
             self.assertFalse(segment.is_sealed)
             del held
             self.assertTrue(segment.seal())
@@ -282,7 +283,7 @@ class TestViews(MemoryCase):
         self.assert_raises(Ipc.Error.INVALID_DATA, Ipc.SharedMemory.new_from_fd, fd)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         segment = Ipc.SharedMemory.new_from_fd(fd)
-        self.assertEqual((segment.size, segment[2:5], segment.get_fd_offset()), (10, b'234', 0))
+        self.assertEqual((segment.size, segment[2:5], segment.get_fd_offset(), segment.is_sealed), (10, b'234', 0, False))
         segment.buf[0] = ord('x')
         self.assertEqual(os.pread(fd, 2, 0), b'x1')
         segment.close()
@@ -290,6 +291,7 @@ class TestViews(MemoryCase):
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
         segment = Ipc.SharedMemory.new_from_fd(fd)
         self.assertEqual((bytes(segment.buf), segment.buf.readonly, segment.access), (b'x123456789', True, Ipc.Access.READ))
+        self.assertTrue(segment.is_sealed)
 
     def test_a_map_of_ones_own(self):
         fd = self.segment.dup_fd()
