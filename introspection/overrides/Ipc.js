@@ -192,6 +192,14 @@ function toBytes(data) {
     throw new TypeError(`what is written is a Uint8Array, string or GLib.Bytes, not ${data}`);
 }
 
+// GJS makes 0 of what is no number, and cuts what is no integer.
+function checkIntegers(...values) {
+    for (const value of values) {
+        if (!Number.isInteger(value))
+            throw new TypeError(`${value} is not an integer`);
+    }
+}
+
 // The collector does not see the memory behind what was read.
 function collectInTimeAfter(nBytes) {
     bytesHandled += nBytes;
@@ -204,11 +212,13 @@ function addReading(proto) {
 
     // All that there is from offset on, if no length is given.
     proto.read = function (offset = 0, length = Math.max(this.get_size() - offset, 0)) {
+        checkIntegers(offset, length);
         collectInTimeAfter(length);
         return read.call(this, offset, length).toArray();
     };
     proto.write = function (offset, data) {
         const bytes = toBytes(data);
+        checkIntegers(offset);
         collectInTimeAfter(bytes.length ?? 0);
         return write.call(this, offset, bytes);
     };

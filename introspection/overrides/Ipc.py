@@ -624,23 +624,30 @@ class SharedMemory(Ipc.SharedMemory):
 
     def read(self, offset=0, length=None):
         """A copy of the bytes there, as bytes: all that there are if no length is given."""
+        offset = operator.index(offset)     # a float would be cut without a word
         if length is None:
             length = max(self.get_size() - offset, 0)
-        return super().read(offset, length).get_data() or b''
+        return super().read(offset, operator.index(length)).get_data() or b''
 
     def write(self, offset, data):
         """Writes what is bytes-like, or a GLib.Bytes: others see all of it or nothing."""
-        return super().write(offset, _to_bytes(data))
+        return super().write(operator.index(offset), _to_bytes(data))
 
     def read_int64(self, offset):
-        return super().read_int64(offset)[1]
+        return super().read_int64(operator.index(offset))[1]
 
     def add_int64(self, offset, summand):
         """Adds as one step, and returns the sum."""
-        return super().add_int64(offset, summand)[1]
+        return super().add_int64(operator.index(offset), operator.index(summand))[1]
 
     def read_double(self, offset):
-        return super().read_double(offset)[1]
+        return super().read_double(operator.index(offset))[1]
+
+    def write_int64(self, offset, value):
+        return super().write_int64(operator.index(offset), operator.index(value))
+
+    def write_double(self, offset, value):
+        return super().write_double(operator.index(offset), value)
 
     def lock(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
         """
@@ -712,7 +719,7 @@ class SharedMemoryManager(Ipc.SharedMemoryManager):
 
     def create_segment(self, name, size=0, flags=Ipc.Access(0)):
         """Makes a segment; its size is default_segment_size if none is given. flags: 0 is reading and writing."""
-        return super().create_segment(name, size, flags)
+        return super().create_segment(name, operator.index(size), flags)
 
     def open_segment(self, name, access=Ipc.Access(0)):
         """Opens a segment, for reading and writing if nothing else is said."""

@@ -58,6 +58,9 @@ test('reading and writing', async () => {
     await raisedError(() => segment.read(4090, 7), E, E.OUT_OF_BOUNDS, 'offset 4090, length 7, of 4096');
     await raisedError(() => segment.write(4094, 'abc'), E, E.OUT_OF_BOUNDS);
     await raisedError(() => segment.readUint32(4093), E, E.OUT_OF_BOUNDS);
+    for (const call of [() => segment.read('x'), () => segment.read(1.5), () => segment.read(0, null), () => segment.write(NaN, 'x'),
+        () => segment.write('x'), () => segment.readUint8(0.5)])
+        ok(await raised(call) instanceof TypeError, `${call}`);
     for (const wrong of [3, null, undefined, [1, 2], {}])
         ok(await raised(() => segment.write(0, wrong)) instanceof TypeError, `${wrong}`);
 });

@@ -86,6 +86,10 @@ class TestSegments(MemoryCase):
         for wrong in 'abc', 3, None, [1, 2]:
             self.assertRaises(TypeError, segment.write, 0, wrong)
         self.assertRaises(OverflowError, segment.read, -1)
+        for call, *args in ((segment.read, 'x'), (segment.read, 1.5), (segment.read, 0, 1.5), (segment.write, 1.5, b'x'),
+                            (segment.read_int64, 1.5), (segment.write_int64, 0, 1.5), (segment.add_int64, 0, 1.5),
+                            (self.manager.create_segment, 'a', 1.5)):
+            self.assertRaises(TypeError, call, *args)
         self.assertEqual(segment.get_bytes(4000, 3).get_data(), b'abc')
 
     def test_slices(self):
