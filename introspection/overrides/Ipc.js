@@ -6,7 +6,9 @@
 // - handlers that return a string, Uint8Array, object or Ipc.Message, or are
 //   async, and whose exceptions reach the peer as an error reply;
 // - promises from every *_async method, for..of over server.connections;
-// - semaphore.withPermit(async permit => …), which releases it at the end.
+// - semaphore.withPermit(async permit => …), which releases it at the end;
+// - segment.read(offset, length), readUint8(), writeFloat64() and so on, and
+//   segment.withLock(async segment => …).
 //
 // Everything stays usable without it, by the names of the C API; but then a
 // handler must say `request.ref()` to keep a request past its return, because GJS
@@ -171,6 +173,112 @@ async function withPermit(func, timeout = Ipc.TIMEOUT_DEFAULT, cancellable = nul
     }
 }
 
+// ---- shared memory ----
+
+const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const NUMBERS = {
+    Int8: 1, Uint8: 1, Int16: 2, Uint16: 2, Int32: 4, Uint32: 4, BigInt64: 8, BigUint64: 8, Float32: 4, Float64: 8,
+};
+
+function toBytes(data) {
+    if (typeof data === 'string')
+        return new TextEncoder().encode(data);
+    if (data instanceof Uint8Array || data instanceof GLib.Bytes)
+        return data;
+    if (data instanceof ArrayBuffer)
+        return new Uint8Array(data);
+    if (ArrayBuffer.isView(data))
+        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    throw new TypeError(`what is written is a Uint8Array, string or GLib.Bytes, not ${data}`);
+}
+
+// GJS makes 0 of what is no number, and cuts what is no integer.
+function checkIntegers(...values) {
+    for (const value of values) {
+        if (!Number.isInteger(value))
+            throw new TypeError(`${value} is not an integer`);
+    }
+}
+
+// The collector does not see the memory behind what was read.
+function collectInTimeAfter(nBytes) {
+    bytesHandled += nBytes;
+    if (bytesHandled >= COLLECT_BYTES)
+        collect();
+}
+
+function addReading(proto) {
+    const {read, write} = proto;
+
+    // All that there is from offset on, if no length is given.
+    proto.read = function (offset = 0, length = Math.max(this.get_size() - offset, 0)) {
+        checkIntegers(offset, length);
+        collectInTimeAfter(length);
+        return read.call(this, offset, length).toArray();
+    };
+    proto.write = function (offset, data) {
+        const bytes = toBytes(data);
+        checkIntegers(offset);
+        collectInTimeAfter(bytes.length ?? 0);
+        return write.call(this, offset, bytes);
+    };
+    for (const [type, length] of Object.entries(NUMBERS)) {
+        proto[`read${type}`] = function (offset) {
+            return new DataView(this.read(offset, length).buffer)[`get${type}`](0, IS_LITTLE_ENDIAN);
+        };
+        proto[`write${type}`] = function (offset, value) {
+            const bytes = new Uint8Array(length);
+            new DataView(bytes.buffer)[`set${type}`](0, value, IS_LITTLE_ENDIAN);
+            return this.write(offset, bytes);
+        };
+    }
+    for (const name of ['read_int64', 'read_double', 'add_int64']) {
+        const method = proto[name];
+        proto[name] = function (...args) {
+            return method.apply(this, args)[1];
+        };
+    }
+}
+
+// Somebody died with the lock, which is ours now.
+async function takeOver(segment, repair, error) {
+    try {
+        if (repair === null)
+            throw error;
+        await repair(segment);
+        segment.mark_consistent();
+    } catch (problem) {
+        segment.unlock();
+        throw problem;
+    }
+}
+
+// What func returns, or a promise of it. If a process died with the lock, repair(segment) is called first; without it, the lock is
+// given back and the error is OWNER_DIED, also the next time.
+async function withLock(func, timeout = Ipc.TIMEOUT_DEFAULT, cancellable = null, repair = null) {
+    try {
+        await this.lock_async(timeout, cancellable);
+    } catch (error) {
+        if (!(error instanceof GLib.Error) || !error.matches(Ipc.Error, Ipc.Error.OWNER_DIED))
+            throw error;
+        await takeOver(this, repair, error);
+    }
+    try {
+        return await func(this);
+    } finally {
+        this.unlock();
+    }
+}
+
+// ---- objects ----
+
+// One that nothing is behind would only crash; those of the library come another way.
+function forbidNew(cls, instead) {
+    cls.prototype._init = function () {
+        throw new TypeError(`use ${instead} instead of new`);
+    };
+}
+
 // ---- handlers ----
 
 function toReply(request, result) {
@@ -287,7 +395,8 @@ function addProperties(proto, properties) {
 
 function _init() {
     Ipc = this;
-    const {Client, Connection, Manager, Message, Permit, Semaphore, SemaphoreHolder, SemaphoreManager, Server} = Ipc;
+    const {Client, Connection, Manager, Message, Permit, Server} = Ipc;
+    const {Semaphore, SemaphoreHolder, SemaphoreManager, SharedMemory, SharedMemoryManager} = Ipc;
 
     Message.make = makeMessage;
     addProperties(Message.prototype, messageProperties);
@@ -310,6 +419,15 @@ function _init() {
     fillIn(Semaphore.prototype, 'acquire', 0, [Ipc.TIMEOUT_DEFAULT, null]);
     fillIn(SemaphoreManager.prototype, 'create_semaphore', 1, [0]);
     Semaphore.prototype.withPermit = withPermit;
+    forbidNew(Semaphore, 'a SemaphoreManager');
+
+    promisify(SharedMemory.prototype, 'lock', 0, [Ipc.TIMEOUT_DEFAULT, null]);
+    fillIn(SharedMemory.prototype, 'lock', 0, [Ipc.TIMEOUT_DEFAULT, null]);
+    fillIn(SharedMemoryManager.prototype, 'create_segment', 1, [0, 0]);
+    fillIn(SharedMemoryManager.prototype, 'open_segment', 1, [0]);
+    addReading(SharedMemory.prototype);
+    SharedMemory.prototype.withLock = withLock;
+    forbidNew(SharedMemory, 'new_anonymous() or a SharedMemoryManager');
 
     makeIterable(Server.prototype, 'connections');
     if (Manager)

@@ -6,7 +6,8 @@ What Python expects of a library, on top of the introspected Ipc:
 - handlers that return str, bytes, dict or Ipc.Message, or are coroutines, and
   whose exceptions reach the peer as an error reply;
 - `await` for every *_async method, and an event loop to do it in: Ipc.run ();
-- `with server:`, `with client:`, `with semaphore.acquire ():`; object.name for every GObject property.
+- `with server:`, `with client:`, `with semaphore.acquire ():`; object.name for every GObject property;
+- segment.buf, a memoryview of shared memory, segment[0:4] = b'abcd', `with segment.locked ():`.
 
 Everything stays usable without it, by the names of the C API.
 """
@@ -15,7 +16,9 @@ import asyncio
 import inspect
 import json
 import logging
+import mmap
 import operator
+import os
 import selectors
 
 import gi
@@ -324,6 +327,13 @@ def _bind(method, names, args, kwargs):
     return bound
 
 
+def _drop(source, method):
+    """Nobody waits for the result any more: a lock would be held for ever."""
+    undo = getattr(source, '_undo_' + method, None)
+    if undo is not None:
+        undo()
+
+
 def _make_awaitable(cls, info):
     """foo_async () with a callback is as it was; without one it returns a future of what foo_finish () returns."""
     method = info.get_name()
@@ -348,9 +358,13 @@ def _make_awaitable(cls, info):
             except GLib.Error as error:
                 if not future.done():
                     future.set_exception(error)
+                elif is_error(error, Ipc.Error.OWNER_DIED):
+                    _drop(source, method)
             else:
                 if not future.done():
                     future.set_result(value)
+                else:
+                    _drop(source, method)
         start(self, *bound, done)
         return future
 
@@ -469,6 +483,9 @@ class Permit(Ipc.Permit):
 @_export
 @override
 class Semaphore(Ipc.Semaphore):
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use an Ipc.SemaphoreManager')
+
     def acquire(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
         """Waits for an Ipc.Permit: `with semaphore.acquire (5000):`"""
         return super().acquire(operator.index(timeout), cancellable)
@@ -493,6 +510,220 @@ class SemaphoreManager(Ipc.SemaphoreManager):
     def create_semaphore(self, name, permits=0):
         """Makes a semaphore; the number of its permits is default_permits if none is given."""
         return super().create_semaphore(name, permits)
+
+
+# ---- shared memory -------------------------------------------------------------------------------------------------
+
+def _to_bytes(data):
+    if isinstance(data, GLib.Bytes):
+        return data
+    if type(data) is bytes:
+        return GLib.Bytes.new(data)
+    try:
+        # Only bytes are passed in one go; anything else would be marshalled item by item.
+        return GLib.Bytes.new(bytes(memoryview(data)))
+    except TypeError:
+        raise TypeError('what is written is bytes-like, not ' + type(data).__name__) from None
+
+
+class _Locked:
+    """The lock of a segment, for a block of with or async with."""
+
+    def __init__(self, segment, timeout, cancellable, repair):
+        self._segment = segment
+        self._timing = timeout, cancellable
+        self._repair = repair
+
+    def _take_over(self, error):
+        """Is the lock ours because somebody died with it?"""
+        if not is_error(error, Ipc.Error.OWNER_DIED):
+            raise error
+        try:
+            if self._repair is None:
+                raise error
+            self._repair(self._segment)
+            self._segment.mark_consistent()
+        except BaseException:
+            self._segment.unlock()
+            raise
+        return self._segment
+
+    def __enter__(self):
+        try:
+            self._segment.lock(*self._timing)
+        except GLib.Error as error:
+            return self._take_over(error)
+        return self._segment
+
+    async def __aenter__(self):
+        try:
+            await self._segment.lock_async(*self._timing)
+        except GLib.Error as error:
+            return self._take_over(error)
+        return self._segment
+
+    def __exit__(self, *exception):
+        self._segment.unlock()
+
+    async def __aexit__(self, *exception):
+        self._segment.unlock()
+
+
+@_export
+@override
+class SharedMemory(Ipc.SharedMemory):
+    """
+    Bytes that processes share. read (), write (), segment[3:5] and the numbers are whole, whoever writes meanwhile; buf is
+    the memory itself, without a copy, in which one sees others write. segment[3:5] = b'ab' keeps the size.
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use Ipc.SharedMemory.new_anonymous(), or an Ipc.SharedMemoryManager')
+
+    _view = _view_of = None
+
+    @property
+    def buf(self):
+        """
+        A memoryview of all bytes, without a copy; read-only where the segment is. It is kept, and a new one is made when
+        the segment has grown, or was sealed; one from before stays good for what it shows, also without the segment.
+        """
+        is_writable = bool(self.get_access() & Ipc.Access.WRITE) and not self.get_is_sealed()
+        wanted = self.get_size(), is_writable
+        if self._view is None or self._view_of != wanted:
+            self._view, self._view_of = self._map(*wanted), wanted
+        return self._view
+
+    def _map(self, size, is_writable):
+        self.get_bytes(0, 0)        # says whether it may be read
+        fd = self.dup_fd()
+        try:
+            # The map keeps a descriptor of its own.
+            return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if is_writable else mmap.ACCESS_READ,
+                                        offset=self.get_fd_offset()))
+        finally:
+            os.close(fd)
+
+    def close(self):
+        """
+        Lets go of buf: it is unmapped as soon as nothing else looks at it, such as an array of numpy. The segment can be
+        used on; this process leaves it with the last reference.
+        """
+        self._view = self._view_of = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def seal(self):
+        """From now on nobody writes. The kernel refuses (Gio.IOErrorEnum.BUSY) while somebody keeps a writable buf."""
+        self.close()
+        return super().seal()
+
+    def read(self, offset=0, length=None):
+        """A copy of the bytes there, as bytes: all that there are if no length is given."""
+        offset = operator.index(offset)     # a float would be cut without a word
+        if length is None:
+            length = max(self.get_size() - offset, 0)
+        return super().read(offset, operator.index(length)).get_data() or b''
+
+    def write(self, offset, data):
+        """Writes what is bytes-like, or a GLib.Bytes: others see all of it or nothing."""
+        return super().write(operator.index(offset), _to_bytes(data))
+
+    def read_int64(self, offset):
+        return super().read_int64(operator.index(offset))[1]
+
+    def add_int64(self, offset, summand):
+        """Adds as one step, and returns the sum."""
+        return super().add_int64(operator.index(offset), operator.index(summand))[1]
+
+    def read_double(self, offset):
+        return super().read_double(operator.index(offset))[1]
+
+    def write_int64(self, offset, value):
+        return super().write_int64(operator.index(offset), operator.index(value))
+
+    def write_double(self, offset, value):
+        return super().write_double(operator.index(offset), value)
+
+    def lock(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        """
+        Takes the lock. As in C, it is taken also when the error is Ipc.Error.OWNER_DIED; `with segment.locked ():` does
+        not leave it taken.
+        """
+        return super().lock(operator.index(timeout), cancellable)
+
+    def _undo_lock_async(self):
+        self.unlock()
+
+    def locked(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None, *, repair=None):
+        """
+        Holds the lock during `with segment.locked (5000):`, or `async with`. If a process died with it, repair (segment)
+        is called first, with the lock, and then the segment is marked as consistent. Without repair, or if that raises,
+        the lock is given back and the error, Ipc.Error.OWNER_DIED, is raised: also the next time, until somebody repairs.
+        """
+        return _Locked(self, timeout, cancellable, repair)
+
+    def __bool__(self):
+        return True
+
+    def __len__(self):
+        return self.get_size()
+
+    def __iter__(self):
+        return iter(self.read())
+
+    def __contains__(self, what):
+        return what in self.read()
+
+    def _index(self, index):
+        size = self.get_size()
+        i = operator.index(index)
+        if not -size <= i < size:
+            raise IndexError('byte %d of a segment of %d bytes' % (i, size))
+        return i % size
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return self.read(self._index(index), 1)[0]
+        where = range(*index.indices(self.get_size()))
+        if not where:
+            return b''
+        first, last = min(where[0], where[-1]), max(where[0], where[-1])
+        return self.read(first, last - first + 1)[::where.step]
+
+    def __setitem__(self, index, data):
+        if not isinstance(index, slice):
+            self.write(self._index(index), bytes((data,)))
+            return
+        start, stop, step = index.indices(self.get_size())
+        data = data.get_data() or b'' if isinstance(data, GLib.Bytes) else bytes(memoryview(data))
+        if step != 1:
+            raise ValueError('only bytes that follow one another can be written in one step')
+        if len(data) != max(stop - start, 0):
+            raise ValueError('%d bytes cannot take the place of %d' % (len(data), max(stop - start, 0)))
+        self.write(start, data)
+
+    def __repr__(self):
+        return '<Ipc.SharedMemory %r, %d bytes>' % (self.get_name() or '(anonymous)', self.get_size())
+
+
+@_export
+@override
+class SharedMemoryManager(Ipc.SharedMemoryManager):
+    def __init__(self, scope=None, **properties):
+        super().__init__(scope=scope, **properties)
+
+    def create_segment(self, name, size=0, flags=Ipc.Access(0)):
+        """Makes a segment; its size is default_segment_size if none is given. flags: 0 is reading and writing."""
+        return super().create_segment(name, operator.index(size), flags)
+
+    def open_segment(self, name, access=Ipc.Access(0)):
+        """Opens a segment, for reading and writing if nothing else is said."""
+        return super().open_segment(name, access)
 
 
 # ---- what is the same for every class ------------------------------------------------------------------------------

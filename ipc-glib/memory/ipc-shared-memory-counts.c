@@ -4,6 +4,7 @@
  */
 #include "ipc-shared-memory.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/ipc-scope-private.h"
@@ -15,6 +16,18 @@ is_consistent (IpcSegment *segment)
   guint64 begin, end;
 
   return atomic_load (ipc_segment_get_state (segment)) != IPC_SEGMENT_IN_DOUBT && !ipc_section_get_torn (&segment->section, &begin, &end);
+}
+
+/* Of one that somebody has sent, what is written in it proves nothing. */
+static gboolean
+is_sealed (IpcSharedMemory *self)
+{
+  int seals;
+
+  if (self->name != NULL || self->generation != ipc_fork_generation ())
+    return ipc_section_is_sealed (&self->view->section);
+  seals = fcntl (self->view->object.file.fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
 void
@@ -30,7 +43,7 @@ ipc_shared_memory_count (IpcSharedMemory *self, IpcSharedMemoryCounts *counts)
     .last_accessed = ipc_shared_object_get_last_accessed (&segment->object),
     .changes = ipc_segment_count_changes (segment) - atomic_load (&self->own_changes),
     .is_deleted = ipc_shared_file_is_deleted (&segment->object.file),
-    .is_sealed = ipc_section_is_sealed (&segment->section),
+    .is_sealed = is_sealed (self),
     .is_consistent = is_consistent (segment),
   };
 }
@@ -244,7 +257,8 @@ ipc_shared_memory_get_is_deleted (IpcSharedMemory *self)
  * ipc_shared_memory_get_is_sealed: (get-property is-sealed)
  * @self: the segment
  *
- * Whether nobody can write into it any more; see [method@Ipc.SharedMemory.seal].
+ * Whether nobody can write into it any more; see [method@Ipc.SharedMemory.seal]. Of one without a name, it is the kernel that says so,
+ * whoever has sent it.
  *
  * Returns: %TRUE if so
  *
@@ -255,7 +269,7 @@ ipc_shared_memory_get_is_sealed (IpcSharedMemory *self)
 {
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY (self), FALSE);
 
-  return ipc_section_is_sealed (&self->view->section);
+  return is_sealed (self);
 }
 
 /**

@@ -200,7 +200,8 @@ seal_memfd (IpcSharedMemory *self, IpcSegment *segment, GError **error)
   if (fcntl (segment->object.file.fd, F_ADD_SEALS, seals) == 0)
     return TRUE;
   if (errno == EBUSY)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "segment \"%s\" cannot be sealed while another process has it",
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "segment \"%s\" cannot be sealed while another process has it, or this one has mapped its descriptor for writing",
                  ipc_shared_memory_describe (self));
   else
     ipc_error_set_errno (error, errno, "segment \"%s\" cannot be sealed", ipc_shared_memory_describe (self));
@@ -231,7 +232,8 @@ seal_anonymous (IpcSharedMemory *self, IpcSegment *segment, GError **error)
  *
  * Do not write through a pointer of [method@Ipc.SharedMemory.peek] after that.
  *
- * Errors: %G_IO_ERROR_BUSY if another process has it; %IPC_ERROR_PERMISSION_DENIED if it is not open for writing; %IPC_ERROR_UNSUPPORTED for
+ * Errors: %G_IO_ERROR_BUSY if another process has it, or this one has mapped its descriptor for writing; %IPC_ERROR_PERMISSION_DENIED if it is
+ * not open for writing; %IPC_ERROR_UNSUPPORTED for
  * one that this library has not made; those of [method@Ipc.SharedMemory.write].
  *
  * Returns: %FALSE with @error set; %TRUE also if it was sealed before

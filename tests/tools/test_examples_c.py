@@ -164,17 +164,62 @@ def limited_and_killed(directory):
             equal((waiter.line(waiter.stdout), waiter.end()), ('%d is done' % waiter.pid, 0))
 
 
+def next_frame(reader, before):
+    """What it shows next: what comes while it starts it may show twice."""
+    line = before
+    while line == before:
+        line = reader.line(reader.stdout)
+    return line
+
+
+@case
+def frames(directory):
+    with Program(os.environ['MEMORY_WRITER'], 'example', stdin=subprocess.PIPE) as writer:
+        equal(writer.line(writer.stderr), 'writing to example')
+        other = run(os.environ['MEMORY_WRITER'], 'example', input=b'')
+        equal((other.returncode, b'exists' in other.stderr), (1, True), other)
+        say(writer, 'one')
+        with Program(os.environ['MEMORY_READER'], 'example') as reader:
+            equal(next_frame(reader, None), '1: one')
+            say(writer, 'a longer one')
+            equal(next_frame(reader, '1: one'), '2: a longer one')
+            say(writer, 'x' * 1000)
+            equal(next_frame(reader, '2: a longer one'), '3: ' + 'x' * 1000)
+            with Program(os.environ['MEMORY_READER'], 'example') as late:
+                equal(next_frame(late, None), '3: ' + 'x' * 1000)
+                say(writer, '')
+                for each in reader, late:
+                    equal(next_frame(each, '3: ' + 'x' * 1000), '4: ')
+                writer.process.stdin.close()
+                equal([program.end() for program in (writer, reader, late)], [0, 0, 0])
+                equal([program.rest(program.stderr) for program in (writer, reader, late)], [[], [], []])
+    missing = run(os.environ['MEMORY_READER'], 'example')
+    equal((missing.returncode, b'example' in missing.stderr), (1, True), missing)
+
+
+@case
+def handed_over(directory):
+    """Memory that nobody can change any more, and that goes with its message."""
+    with serve('MEMORY_SERVER') as server:
+        for text in b'one', b'  two\n words ', b'word ' * 200000:
+            result = run(os.environ['MEMORY_CLIENT'], 'example', input=text)
+            equal((result.returncode, result.stdout, result.stderr),
+                  (0, b'%d words, %d bytes\n' % (len(text.split()), len(text)), b''))
+        equal(run(os.environ['MEMORY_CLIENT'], 'example', input=b'').returncode, 1)
+        equal(server.end(signal.SIGTERM), 0)
+
+
 @case
 def usage(directory):
     for arguments in ('no such name', '1', '0'), ('example', '4097', '0'):
         equal(limit(*arguments).returncode, 1, arguments)
     for variable in ('ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT',
-                     'SEMAPHORE_LIMIT'):
+                     'SEMAPHORE_LIMIT', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER', 'MEMORY_CLIENT'):
         equal(run(os.environ[variable]).returncode, 2, variable)
-    for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER':
+    for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER':
         equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
 
 
 if __name__ == '__main__':
     sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, limited, limited_and_killed,
-                       usage))
+                       frames, handed_over, usage))

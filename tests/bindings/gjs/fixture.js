@@ -88,6 +88,11 @@ export async function startPeer(...args) {
     const peer = {
         pid: process.get_identifier(),
         readLine: async () => (await output.read_line_async(GLib.PRIORITY_DEFAULT, null))[0],
+        // What it answers to one line.
+        ask: async (...words) => {
+            process.get_stdin_pipe().write_all(`${words.join(' ')}\n`, null);
+            return (await output.read_line_async(GLib.PRIORITY_DEFAULT, null))[0];
+        },
         kill: async () => {
             process.force_exit();
             await process.wait_async(null);

@@ -3,7 +3,8 @@
 //   peer.js serve ADDRESS       a server with a few handlers
 //   peer.js call ADDRESS N      N requests `echo`, then the line "done N"
 //   peer.js hold NAME           a permit of that semaphore, which is opened
-// It says "ready" when it serves, is connected or has its permit, and goes when its standard input is closed.
+//   peer.js segment NAME        that segment, which is opened; each line that it reads is done to it, such as "write 3 abc"
+// It says "ready" when it serves, is connected, or has its permit or segment, and goes when its standard input is closed.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -59,10 +60,36 @@ async function hold(name) {
     permit.release();
 }
 
+const commands = {
+    write: (segment, offset, text) => segment.write(Number(offset), text),
+    read: (segment, offset, length) => new TextDecoder().decode(segment.read(Number(offset), Number(length))),
+    resize: (segment, size) => segment.resize(Number(size)),
+    lock: segment => segment.lock(),
+    tell: segment => segment.notify_changed(),
+    delete: segment => new Ipc.SharedMemoryManager().delete_segment(segment.name),
+};
+
+async function segment(name) {
+    const opened = new Ipc.SharedMemoryManager().open_segment(name);
+    const input = new Gio.DataInputStream({base_stream: Gio.UnixInputStream.new(0, false)});
+    print('ready');
+    for (;;) {
+        const [line] = await input.read_line_async(GLib.PRIORITY_DEFAULT, null);
+        if (line === null)
+            return;
+        const [command, ...words] = line.split(' ');
+        try {
+            print(commands[command](opened, ...words));
+        } catch (error) {
+            print(error.message);
+        }
+    }
+}
+
 const loop = new GLib.MainLoop(null, false);
 const [what, ...args] = System.programArgs;
 let status = 0;
-({serve, call, hold})[what](...args).catch(error => {
+({serve, call, hold, segment})[what](...args).catch(error => {
     logError(error);
     status = 1;
 }).finally(() => loop.quit());

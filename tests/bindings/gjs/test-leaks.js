@@ -72,6 +72,24 @@ test('permits', async () => {
     equal(semaphore.available_permits, 2);
 });
 
+test('segments', async () => {
+    const segment = new Ipc.SharedMemoryManager().create_segment('leaks', 65536);
+    const data = new Uint8Array(10000);
+    const many = async n => {
+        for (let i = 0; i < n; i++) {
+            segment.write(0, data);
+            segment.read(0, 10000);
+            segment.writeUint32(8, segment.readUint32(8) + 1);
+            segment.add_int64(16, 1);
+            segment.read_double(24);
+        }
+        for (let i = 0; i < n / 10; i++)
+            await segment.withLock(() => null);
+    };
+    await many(WARM_UP / 2);
+    await noGrowth(() => many(N / 10));
+});
+
 async function manyEvents(client, n, size) {
     for (let i = 0; i < n / 1000; i++) {
         const message = make('event', new Uint8Array(size));

@@ -91,17 +91,17 @@ class Case(unittest.TestCase):
             await awaitable
         self.assert_error(caught.exception, code, text)
 
-    def start_peer(self, *args):
+    def start_peer(self, *args, **options):
         """Another process; it lives until its standard input is closed."""
-        peer = Peer(*args)
+        peer = Peer(*args, **options)
         self.addCleanup(peer.end)
         return peer
 
 
 class Peer:
-    def __init__(self, *args):
+    def __init__(self, *args, **options):
         self._process = subprocess.Popen([sys.executable, PEER, *args], text=True, bufsize=1,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
         assert self.read_line() == 'ready', 'the peer did not start'
 
     @property
@@ -110,6 +110,11 @@ class Peer:
 
     def read_line(self):
         return self._process.stdout.readline().rstrip('\n')
+
+    def ask(self, *words):
+        """What it answers to one line."""
+        print(*words, file=self._process.stdin)
+        return self.read_line()
 
     def kill(self):
         self._process.kill()

@@ -4,15 +4,18 @@ The other process of a test:
     peer.py serve ADDRESS       a server with a few handlers
     peer.py call ADDRESS N      N requests `echo`, then the line "done N"
     peer.py hold NAME           a permit of that semaphore, which is opened
-It says "ready" when it serves, is connected or has its permit, and goes when its standard input is closed.
+    peer.py segment NAME        that segment, which is opened; each line that it reads is done to it, such as "write 3 abc"
+    peer.py segment-of FD       the same, of a segment that it was given
+It says "ready" when it serves, is connected, or has its permit or segment, and goes when its standard input is closed.
 """
 
 import asyncio
+import os
 import sys
 
 import gi
 gi.require_version('Ipc', '1.0')
-from gi.repository import Ipc
+from gi.repository import GLib, Ipc
 
 
 def echo(server, connection, request):
@@ -57,4 +60,36 @@ async def hold(name):
         await stdin_closed()
 
 
-Ipc.run({'serve': serve, 'call': call, 'hold': hold}[sys.argv[1]](*sys.argv[2:]))
+COMMANDS = {
+    'write': lambda segment, offset, text: segment.write(int(offset), text.encode()),
+    'read': lambda segment, offset, length: segment.read(int(offset), int(length)).decode(),
+    'store': lambda segment, offset, byte: segment.buf.__setitem__(int(offset), int(byte)),
+    'add': lambda segment, offset, n: sum(segment.add_int64(int(offset), 1) > 0 for _ in range(int(n))),
+    'resize': lambda segment, size: segment.resize(int(size)),
+    'lock': lambda segment: segment.lock(),
+    'unlock': lambda segment: segment.unlock(),
+    'tell': lambda segment: segment.notify_changed(),
+    'delete': lambda segment: Ipc.SharedMemoryManager().delete_segment(segment.name),
+    'truncate': lambda segment: os.ftruncate(segment.dup_fd(), segment.get_fd_offset()),
+}
+
+
+def obey(segment):
+    print('ready', flush=True)
+    for line in sys.stdin:
+        command, *args = line.split()
+        try:
+            print(COMMANDS[command](segment, *args), flush=True)
+        except GLib.Error as error:
+            print(error.message, flush=True)
+
+
+async def segment(name):
+    obey(Ipc.SharedMemoryManager().open_segment(name))
+
+
+async def segment_of(fd):
+    obey(Ipc.SharedMemory.new_from_fd(int(fd)))
+
+
+Ipc.run({'segment': segment, 'segment-of': segment_of, 'serve': serve, 'call': call, 'hold': hold}[sys.argv[1]](*sys.argv[2:]))

@@ -62,6 +62,26 @@ class TestLeaks(Case):
         self.assert_no_growth(before, N // 5)
         self.assertEqual(semaphore.available_permits, 2)
 
+    @awaited
+    async def test_segments(self):
+        segment = Ipc.SharedMemoryManager().create_segment('leaks', 65536)
+
+        async def many(n):
+            for i in range(n):
+                segment.write(0, b'x' * 1000)
+                segment.read(0, 1000)
+                segment[5:8] = bytearray(b'abc')
+                segment.add_int64(8, 1), segment.read_double(16)
+                with segment.locked(), segment:
+                    segment.buf[i % 1000] = 1
+            for _ in range(n // 10):
+                async with segment.locked():
+                    pass
+        await many(WARM_UP)
+        before = resident()
+        await many(N // 10)
+        self.assert_no_growth(before, N // 100)
+
     async def many_requests(self, client, make, n):
         for _ in range(n // WINDOW):
             await asyncio.gather(*[client.request_async(make()) for _ in range(WINDOW)])
