@@ -21,4 +21,11 @@
 #include "ipc-semaphore-manager.h"
 #include "ipc-shared-memory.h"
 #include "ipc-shared-memory-manager.h"
+#include "ipc-queue-store.h"
+#include "ipc-delivery.h"
+#include "ipc-dead-letter.h"
+#include "ipc-consumer.h"
+#include "ipc-subscription.h"
+#include "ipc-message-queue.h"
+#include "ipc-queue-manager.h"
 #undef IPC_GLIB_INSIDE

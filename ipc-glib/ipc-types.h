@@ -26,6 +26,12 @@ typedef struct _IpcSemaphoreHolder IpcSemaphoreHolder;
 typedef struct _IpcPermit IpcPermit;
 typedef struct _IpcSharedMemoryManager IpcSharedMemoryManager;
 typedef struct _IpcSharedMemory IpcSharedMemory;
+typedef struct _IpcQueueManager IpcQueueManager;
+typedef struct _IpcMessageQueue IpcMessageQueue;
+typedef struct _IpcDelivery IpcDelivery;
+typedef struct _IpcConsumer IpcConsumer;
+typedef struct _IpcSubscription IpcSubscription;
+typedef struct _IpcDeadLetter IpcDeadLetter;
 
 /**
  * IPC_TIMEOUT_DEFAULT:
@@ -169,6 +175,54 @@ typedef enum
   IPC_CLIENT_STATE_OPEN = 2,
   IPC_CLIENT_STATE_WAITING = 3,
 } IpcClientState;
+
+/**
+ * IpcPriority:
+ * @IPC_PRIORITY_LOW: when nothing else is left
+ * @IPC_PRIORITY_NORMAL: the usual one
+ * @IPC_PRIORITY_HIGH: before those
+ * @IPC_PRIORITY_CRITICAL: before all others
+ *
+ * Which messages of a queue come first. Those of the same priority come in the order in which they were published.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_PRIORITY_LOW = 1,
+  IPC_PRIORITY_NORMAL = 2,
+  IPC_PRIORITY_HIGH = 3,
+  IPC_PRIORITY_CRITICAL = 4,
+} IpcPriority;
+
+/**
+ * IpcQueueFeature:
+ * @IPC_QUEUE_FEATURE_DURABLE: messages survive the processes
+ * @IPC_QUEUE_FEATURE_SHARED: several processes use the same queues
+ * @IPC_QUEUE_FEATURE_PRIORITY: messages have priorities
+ * @IPC_QUEUE_FEATURE_TTL: messages expire
+ * @IPC_QUEUE_FEATURE_DELAY: messages are delivered later
+ * @IPC_QUEUE_FEATURE_DEDUPLICATION: a message that is published twice is there once
+ * @IPC_QUEUE_FEATURE_DEAD_LETTERS: messages that failed too often are kept aside
+ * @IPC_QUEUE_FEATURE_PEEK: messages can be looked at without taking them
+ * @IPC_QUEUE_FEATURE_SUBSCRIBE: live copies of all messages
+ *
+ * What a store of queues can do; see [method@Ipc.QueueManager.supports].
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_QUEUE_FEATURE_DURABLE = 0,
+  IPC_QUEUE_FEATURE_SHARED = 1,
+  IPC_QUEUE_FEATURE_PRIORITY = 2,
+  IPC_QUEUE_FEATURE_TTL = 3,
+  IPC_QUEUE_FEATURE_DELAY = 4,
+  IPC_QUEUE_FEATURE_DEDUPLICATION = 5,
+  IPC_QUEUE_FEATURE_DEAD_LETTERS = 6,
+  IPC_QUEUE_FEATURE_PEEK = 7,
+  IPC_QUEUE_FEATURE_SUBSCRIBE = 8,
+} IpcQueueFeature;
 
 /*
  * A type that is public to use and private to derive: the class structure

@@ -17,8 +17,10 @@ struct _IpcManagerClass
 {
   GObjectClass parent_class;
 
-  /* the folder of the scope that the objects live in */
+  /* the folder of the scope that the objects live in; NULL: they live elsewhere, and get_items() lists them */
   const char *folder;
+  /* (transfer none): where there is no folder. Called once, when the manager is constructed. */
+  GListModel *(*get_items) (IpcManager *self);
 
   /* (nullable): makes an observer of what NAME is in the folder; NULL: not an object of ours, ignored.
    * An observer is not attached. Its class has a "name" property. */

@@ -61,7 +61,8 @@ typedef struct
 {
   IpcScope *scope;        /* (owned) */
   GMainContext *context;  /* (owned) */
-  IpcFolderList *list;    /* (owned) once it is constructed */
+  IpcFolderList *list;    /* (owned) (nullable) once it is constructed, where there is a folder */
+  GListModel *items;      /* (owned) once it is constructed */
   GSource *cleanup_timer; /* (owned) (nullable) unless auto_cleanup */
 
   guint n_items; /* as it was last notified */
@@ -122,13 +123,15 @@ gboolean
 ipc_manager_check_room (IpcManager *self, GError **error)
 {
   IpcManagerPrivate *priv = get_private (self);
-  guint n_items = g_list_model_get_n_items (ipc_folder_list_get_items (priv->list));
+  guint n_items = g_list_model_get_n_items (priv->items);
 
   if (n_items < priv->max_items)
     return TRUE;
-  g_set_error (error, IPC_ERROR, IPC_ERROR_LIMIT_EXCEEDED,
-               "%s in %s: there are %u, the limit (max-items) is %u",
-               IPC_MANAGER_GET_CLASS (self)->folder, ipc_scope_get_directory (priv->scope), n_items, priv->max_items);
+  if (priv->list != NULL)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_LIMIT_EXCEEDED, "%s in %s: there are %u, the limit (max-items) is %u",
+                 IPC_MANAGER_GET_CLASS (self)->folder, ipc_scope_get_directory (priv->scope), n_items, priv->max_items);
+  else
+    g_set_error (error, IPC_ERROR, IPC_ERROR_LIMIT_EXCEEDED, "there are %u, the limit (max-items) is %u", n_items, priv->max_items);
   return FALSE;
 }
 
@@ -225,6 +228,9 @@ ipc_manager_cleanup (IpcManager *self, GError **error)
   g_return_val_if_fail (IPC_IS_MANAGER (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
+  /* Without a folder, nothing is left behind by processes that died. */
+  if (get_private (self)->list == NULL)
+    return 0;
   keep = g_object_ref (self);
   folder_fd = ipc_manager_open_folder (self, FALSE, &reason);
   if (folder_fd < 0)
@@ -259,11 +265,12 @@ ipc_manager_constructed (GObject *object)
   G_OBJECT_CLASS (ipc_manager_parent_class)->constructed (object);
   if (priv->scope == NULL)
     priv->scope = g_object_ref (ipc_scope_get_default ());
-  priv->list = ipc_folder_list_new (object, priv->scope, IPC_MANAGER_GET_CLASS (self)->folder, priv->context,
-                                    observe_cb);
-  g_signal_connect_object (ipc_folder_list_get_items (priv->list), "items-changed",
-                           G_CALLBACK (items_changed), self, 0);
-  ipc_folder_list_follow (priv->list);
+  if (IPC_MANAGER_GET_CLASS (self)->folder != NULL)
+    priv->list = ipc_folder_list_new (object, priv->scope, IPC_MANAGER_GET_CLASS (self)->folder, priv->context, observe_cb);
+  priv->items = g_object_ref (priv->list != NULL ? ipc_folder_list_get_items (priv->list) : IPC_MANAGER_GET_CLASS (self)->get_items (self));
+  g_signal_connect_object (priv->items, "items-changed", G_CALLBACK (items_changed), self, 0);
+  if (priv->list != NULL)
+    ipc_folder_list_follow (priv->list);
 }
 
 static void
@@ -271,7 +278,8 @@ ipc_manager_dispose (GObject *object)
 {
   IpcManager *self = IPC_MANAGER (object);
 
-  ipc_folder_list_stop (get_private (self)->list);
+  if (get_private (self)->list != NULL)
+    ipc_folder_list_stop (get_private (self)->list);
   stop_cleanup_timer (self);
   G_OBJECT_CLASS (ipc_manager_parent_class)->dispose (object);
 }
@@ -281,6 +289,7 @@ ipc_manager_finalize (GObject *object)
 {
   IpcManagerPrivate *priv = get_private (IPC_MANAGER (object));
 
+  g_clear_object (&priv->items);
   g_clear_pointer (&priv->list, ipc_folder_list_free);
   g_clear_object (&priv->scope);
   g_clear_pointer (&priv->context, g_main_context_unref);
@@ -458,7 +467,7 @@ ipc_manager_get_items (IpcManager *self)
 {
   g_return_val_if_fail (IPC_IS_MANAGER (self), NULL);
 
-  return ipc_folder_list_get_items (get_private (self)->list);
+  return get_private (self)->items;
 }
 
 /**

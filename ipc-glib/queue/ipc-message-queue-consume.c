@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Taking messages: in a thread that waits, in the main context, and again and again. Who waits in the main context is served there, first
+ * those that wait for one message, in the order in which they came, then the consumers, in turn.
+ */
+#include "ipc-message-queue.h"
+
+#include "base/ipc-error-private.h"
+#include "base/ipc-task-private.h"
+#include "queue/ipc-message-queue-private.h"
+
+/* One of consume_async(); the data of its task. */
+typedef struct
+{
+  GTask *task;                  /* (owned) while it waits */
+  gint64 deadline;              /* monotonic, µs; 0: none */
+  gint timeout;
+  gulong cancelled_id;
+} Wait;
+
+static GError *
+make_timed_out (IpcMessageQueue *self, gint timeout)
+{
+  if (timeout == IPC_TIMEOUT_DEFAULT)
+    timeout = g_atomic_int_get (&self->center->default_timeout);
+  return g_error_new (IPC_ERROR, IPC_ERROR_TIMED_OUT, "queue \"%s\": no message came within %d ms", self->name, timeout);
+}
+
+static gint64
+earlier (gint64 a, gint64 b)
+{
+  if (a == 0 || b == 0)
+    return MAX (a, b);
+  return MIN (a, b);
+}
+
+/* ---- in a thread ---- */
+
+static void
+cancelled_cb (GCancellable *cancellable, gpointer data)
+{
+  ipc_queue_center_rouse (data);
+}
+
+/* (transfer full) (nullable) */
+static IpcQueueItem *
+take_or_wait (IpcMessageQueue *self, gint64 deadline, gint timeout, GCancellable *cancellable, GError **error)
+{
+  for (;;)
+    {
+      guint64 sequence = ipc_queue_center_get_sequence (self->center);
+      g_autoptr(GError) reason = NULL;
+      gint64 next_at = 0;
+      IpcQueueItem *item;
+
+      if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
+        return NULL;
+      item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, &reason);
+      if (item != NULL)
+        return item;
+      if (reason == NULL && (timeout == 0 || (deadline != 0 && g_get_monotonic_time () >= deadline)))
+        reason = make_timed_out (self, timeout);
+      if (reason != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&reason));
+          return NULL;
+        }
+      ipc_queue_center_wait (self->center, sequence, earlier (deadline, next_at));
+    }
+}
+
+/**
+ * ipc_message_queue_consume:
+ * @self: the queue
+ * @timeout: in milliseconds; -1 for ever, 0 not to wait, %IPC_TIMEOUT_DEFAULT for 30 seconds
+ * @cancellable: (nullable): cancels waiting, from another thread
+ * @error: return location for an error
+ *
+ * Takes the next message, and waits until there is one. It blocks the thread and does not run its main context.
+ *
+ * Errors: %IPC_ERROR_TIMED_OUT; %G_IO_ERROR_CANCELLED; %IPC_ERROR_NOT_FOUND if the queue was deleted; %IPC_ERROR_INVALID_ARGUMENT for a
+ * timeout below -2; %IPC_ERROR_FORKED.
+ *
+ * Returns: (transfer full): the message, to be settled, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcDelivery *
+ipc_message_queue_consume (IpcMessageQueue *self, gint timeout, GCancellable *cancellable, GError **error)
+{
+  IpcQueueItem *item;
+  gint64 deadline;
+  gulong handler = 0;
+
+  g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!ipc_message_queue_check (self, error) ||
+      !ipc_timeout_to_deadline (timeout, g_atomic_int_get (&self->center->default_timeout), &deadline, error))
+    return NULL;
+  if (cancellable != NULL)
+    handler = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), g_object_ref (self->center), g_object_unref);
+  item = take_or_wait (self, deadline, timeout, cancellable, error);
+  g_cancellable_disconnect (cancellable, handler);
+  return item != NULL ? ipc_delivery_new (self->center, self->name, item, NULL) : NULL;
+}
+
+/* ---- those that wait ---- */
+
+/* (transfer full): it waits no more. */
+static GTask *
+end_wait (IpcMessageQueue *self, Wait *wait)
+{
+  GTask *task = g_steal_pointer (&wait->task);
+
+  g_atomic_int_add (&self->center->n_interested, -1);
+  g_cancellable_disconnect (g_task_get_cancellable (task), wait->cancelled_id);
+  wait->cancelled_id = 0;
+  return task;
+}
+
+static void
+fail_wait (IpcMessageQueue *self, Wait *wait, GError *error)
+{
+  GTask *task = end_wait (self, wait);
+
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+static gboolean
+is_over (const Wait *wait, gint64 now)
+{
+  return g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)) || (wait->deadline != 0 && wait->deadline <= now);
+}
+
+/* (transfer none) (nullable) */
+static Wait *
+pop_over (IpcMessageQueue *self, gint64 now)
+{
+  Wait *found = NULL;
+
+  g_mutex_lock (&self->lock);
+  for (GList *link = self->waits.head; link != NULL && found == NULL; link = link->next)
+    if (is_over (link->data, now))
+      {
+        found = link->data;
+        g_queue_delete_link (&self->waits, link);
+        break;
+      }
+  g_mutex_unlock (&self->lock);
+  return found;
+}
+
+static void
+end_those_that_are_over (IpcMessageQueue *self)
+{
+  gint64 now = g_get_monotonic_time ();
+  Wait *wait;
+
+  while ((wait = pop_over (self, now)) != NULL)
+    if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
+      fail_wait (self, wait, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "queue \"%s\": waiting for a message was cancelled", self->name));
+    else
+      fail_wait (self, wait, make_timed_out (self, wait->timeout));
+}
+
+void
+ipc_message_queue_fail_waits (IpcMessageQueue *self)
+{
+  Wait *wait;
+
+  do
+    {
+      g_mutex_lock (&self->lock);
+      wait = g_queue_pop_head (&self->waits);
+      g_mutex_unlock (&self->lock);
+      if (wait != NULL)
+        fail_wait (self, wait, g_error_new (IPC_ERROR, IPC_ERROR_DELETED, "queue \"%s\" was deleted", self->name));
+    }
+  while (wait != NULL);
+}
+
+static gint64
+get_first_deadline (IpcMessageQueue *self)
+{
+  gint64 first = 0;
+
+  g_mutex_lock (&self->lock);
+  for (GList *link = self->waits.head; link != NULL; link = link->next)
+    first = earlier (first, ((Wait *) link->data)->deadline);
+  g_mutex_unlock (&self->lock);
+  return first;
+}
+
+/* ---- serving them ---- */
+
+/* (transfer full) (nullable): the next one that has room. */
+static IpcConsumer *
+next_consumer_locked (IpcMessageQueue *self)
+{
+  for (guint i = 0; i < self->consumers->len; i++)
+    {
+      IpcConsumer *consumer = self->consumers->pdata[(self->next_consumer + i) % self->consumers->len];
+
+      if (!ipc_consumer_has_room (consumer))
+        continue;
+      self->next_consumer = (self->next_consumer + i + 1) % self->consumers->len;
+      return g_object_ref (consumer);
+    }
+  return NULL;
+}
+
+gboolean
+ipc_message_queue_has_takers (IpcMessageQueue *self)
+{
+  g_autoptr(IpcConsumer) consumer = NULL;
+  gboolean has_waits;
+  guint turn;
+
+  g_mutex_lock (&self->lock);
+  has_waits = self->waits.length > 0;
+  turn = self->next_consumer;
+  consumer = next_consumer_locked (self);
+  self->next_consumer = turn;
+  g_mutex_unlock (&self->lock);
+  return has_waits || consumer != NULL;
+}
+
+/* Takes ITEM. FALSE: nobody wants it any more, and it goes back. */
+static gboolean
+give (IpcMessageQueue *self, IpcQueueItem *item)
+{
+  g_autoptr(IpcConsumer) consumer = NULL;
+  Wait *wait;
+
+  g_mutex_lock (&self->lock);
+  wait = g_queue_pop_head (&self->waits);
+  if (wait == NULL)
+    consumer = next_consumer_locked (self);
+  g_mutex_unlock (&self->lock);
+  if (wait != NULL)
+    {
+      GTask *task = end_wait (self, wait);
+
+      g_task_return_pointer (task, ipc_delivery_new (self->center, self->name, item, NULL), g_object_unref);
+      g_object_unref (task);
+    }
+  else if (consumer != NULL)
+    ipc_consumer_give (consumer, item);
+  else
+    {
+      STORE_CALL (self, nack) (STORE (self), self->name, item, 0, FALSE, NULL);
+      ipc_queue_item_unref (item);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+gint64
+ipc_message_queue_pump (IpcMessageQueue *self)
+{
+  gint64 next_at = 0;
+  IpcQueueItem *item;
+
+  end_those_that_are_over (self);
+  while (ipc_message_queue_has_takers (self) && (item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, NULL)) != NULL &&
+         give (self, item))
+    ;
+  return earlier (next_at, get_first_deadline (self));
+}
+
+/* ---- waiting in the main context ---- */
+
+static void
+wait_cancelled_cb (GCancellable *cancellable, gpointer data)
+{
+  ipc_queue_center_wake (data);
+}
+
+static void
+start_wait (IpcMessageQueue *self, GTask *task, gint timeout, gint64 deadline)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Wait *wait = g_new0 (Wait, 1);
+
+  wait->task = task;
+  wait->deadline = deadline;
+  wait->timeout = timeout;
+  g_task_set_task_data (task, wait, g_free);
+  if (cancellable != NULL)
+    wait->cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (wait_cancelled_cb), g_object_ref (self->center), g_object_unref);
+  g_atomic_int_inc (&self->center->n_interested);
+  g_mutex_lock (&self->lock);
+  g_queue_push_tail (&self->waits, wait);
+  g_mutex_unlock (&self->lock);
+  ipc_queue_center_wake (self->center);
+}
+
+/**
+ * ipc_message_queue_consume_async:
+ * @self: the queue
+ * @timeout: in milliseconds; -1 for ever, 0 not to wait, %IPC_TIMEOUT_DEFAULT for 30 seconds
+ * @cancellable: (nullable): cancels waiting
+ * @callback: (scope async) (nullable): called when there is a message, or an error
+ * @user_data: (closure): for @callback
+ *
+ * Takes the next message without blocking. Waiting costs no thread. Those that wait are served in the order in which they began.
+ *
+ * Errors, in [method@Ipc.MessageQueue.consume_finish]: those of [method@Ipc.MessageQueue.consume], and %IPC_ERROR_DELETED.
+ *
+ * Since: 0.1
+ */
+void
+ipc_message_queue_consume_async (IpcMessageQueue *self, gint timeout, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  gint64 deadline, next_at;
+  GError *error = NULL;
+  GTask *task;
+
+  g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_consume_async);
+  if (g_task_return_error_if_cancelled (task))
+    g_object_unref (task);
+  else if (!ipc_message_queue_check (self, &error) ||
+           !ipc_timeout_to_deadline (timeout, g_atomic_int_get (&self->center->default_timeout), &deadline, &error))
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+    }
+  else if (timeout == 0)
+    {
+      IpcQueueItem *item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, &error);
+
+      if (item != NULL)
+        g_task_return_pointer (task, ipc_delivery_new (self->center, self->name, item, NULL), g_object_unref);
+      else
+        g_task_return_error (task, error != NULL ? error : make_timed_out (self, timeout));
+      g_object_unref (task);
+    }
+  else
+    start_wait (self, task, timeout, deadline);
+}
+
+/**
+ * ipc_message_queue_consume_finish:
+ * @self: the queue
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Ipc.MessageQueue.consume_async].
+ *
+ * Returns: (transfer full): the message, to be settled, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcDelivery *
+ipc_message_queue_consume_finish (IpcMessageQueue *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_consume_async), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* ---- again and again ---- */
+
+/**
+ * ipc_message_queue_start_consuming:
+ * @self: the queue
+ * @prefetch: how many messages it may have that are not settled, at least 1
+ * @callback: (scope notified) (closure user_data) (destroy destroy): gets them
+ * @user_data: for @callback
+ * @destroy: (nullable): frees @user_data
+ *
+ * Takes messages until it is stopped. All consumers of a queue share its messages: each goes to one of them, in turn, as long as it
+ * has fewer than @prefetch to settle.
+ *
+ * Returns: (transfer full): the consumer, to be stopped
+ *
+ * Since: 0.1
+ */
+IpcConsumer *
+ipc_message_queue_start_consuming (IpcMessageQueue *self, guint prefetch, IpcDeliveryFunc callback, gpointer user_data, GDestroyNotify destroy)
+{
+  IpcConsumer *consumer;
+
+  g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), NULL);
+  g_return_val_if_fail (callback != NULL, NULL);
+
+  consumer = ipc_consumer_new (self, prefetch, callback, user_data, destroy);
+  g_atomic_int_inc (&self->center->n_interested);
+  g_mutex_lock (&self->lock);
+  g_ptr_array_add (self->consumers, g_object_ref (consumer));
+  g_mutex_unlock (&self->lock);
+  ipc_queue_center_wake (self->center);
+  return consumer;
+}
+
+void
+ipc_message_queue_remove_consumer (IpcMessageQueue *self, IpcConsumer *consumer)
+{
+  gboolean removed;
+
+  g_mutex_lock (&self->lock);
+  removed = g_ptr_array_remove (self->consumers, consumer);
+  g_mutex_unlock (&self->lock);
+  if (removed)
+    g_atomic_int_add (&self->center->n_interested, -1);
+}
+
+/* ---- live copies ---- */
+
+/**
+ * ipc_message_queue_subscribe:
+ * @self: the queue
+ * @callback: (scope notified) (closure user_data) (destroy destroy): gets the messages
+ * @user_data: for @callback
+ * @destroy: (nullable): frees @user_data
+ *
+ * Gets a copy of each message that is published from now on, as do all others that subscribe. Nothing is taken from the queue.
+ *
+ * Returns: (transfer full): the subscription, to be stopped
+ *
+ * Since: 0.1
+ */
+IpcSubscription *
+ipc_message_queue_subscribe (IpcMessageQueue *self, IpcSubscriptionFunc callback, gpointer user_data, GDestroyNotify destroy)
+{
+  IpcSubscription *subscription;
+
+  g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), NULL);
+  g_return_val_if_fail (callback != NULL, NULL);
+
+  subscription = ipc_subscription_new (self, callback, user_data, destroy);
+  g_atomic_int_inc (&self->center->n_subscribed);
+  g_mutex_lock (&self->lock);
+  g_ptr_array_add (self->subscriptions, g_object_ref (subscription));
+  g_mutex_unlock (&self->lock);
+  return subscription;
+}
+
+void
+ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *subscription)
+{
+  gboolean removed;
+
+  g_mutex_lock (&self->lock);
+  removed = g_ptr_array_remove (self->subscriptions, subscription);
+  g_mutex_unlock (&self->lock);
+  if (removed)
+    g_atomic_int_add (&self->center->n_subscribed, -1);
+}
+
+void
+ipc_message_queue_give_copies (IpcMessageQueue *self, IpcQueueItem *item)
+{
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func (g_object_unref);
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->subscriptions->len; i++)
+    g_ptr_array_add (all, g_object_ref (self->subscriptions->pdata[i]));
+  g_mutex_unlock (&self->lock);
+  for (guint i = 0; i < all->len; i++)
+    ipc_subscription_give (all->pdata[i], item->message);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/ipc-fork.h"
+#include "ipc-consumer.h"
+#include "ipc-dead-letter.h"
+#include "ipc-delivery.h"
+#include "ipc-message-queue.h"
+#include "ipc-subscription.h"
+#include "queue/ipc-queue-center-private.h"
+
+struct _IpcMessageQueue
+{
+  GObject parent_instance;
+
+  char *name;                   /* (owned) */
+  IpcQueueCenter *center;       /* (owned) */
+  unsigned generation;          /* of forks */
+  gboolean is_deleted;          /* in the context */
+  IpcQueueCounts notified;      /* as of the last notification, in the context */
+
+  GMutex lock;
+  GQueue waits;                 /* (mutex lock) those of consume_async(), the oldest first */
+  GPtrArray *consumers;         /* (owned) (mutex lock) (element-type IpcConsumer) */
+  guint next_consumer;          /* (mutex lock) whose turn it is */
+  GPtrArray *subscriptions;     /* (owned) (mutex lock) (element-type IpcSubscription) */
+};
+
+#define STORE(queue) ((queue)->center->store)
+#define STORE_CALL(queue, func) (IPC_QUEUE_STORE_GET_IFACE (STORE (queue))->func)
+
+/* ---- for managers ---- */
+
+IpcMessageQueue *ipc_message_queue_new    (IpcQueueCenter *center, const char *name);
+
+/* ---- for the center, in the context ---- */
+
+void             ipc_message_queue_handle (IpcMessageQueue *self, IpcQueueEvent event, IpcQueueItem *item);
+gint64           ipc_message_queue_serve  (IpcMessageQueue *self);
+
+/* ---- ipc-message-queue-consume.c ---- */
+
+/* Gives what there is to those who wait. When something is due by itself (monotonic, µs); 0: nothing. */
+gint64           ipc_message_queue_pump   (IpcMessageQueue *self);
+gboolean         ipc_message_queue_has_takers (IpcMessageQueue *self);
+/* It was deleted: they all fail. */
+void             ipc_message_queue_fail_waits (IpcMessageQueue *self);
+void             ipc_message_queue_give_copies (IpcMessageQueue *self, IpcQueueItem *item);
+void             ipc_message_queue_remove_consumer (IpcMessageQueue *self, IpcConsumer *consumer);
+void             ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *subscription);
+gboolean         ipc_message_queue_check  (IpcMessageQueue *self, GError **error);
+
+/* ---- deliveries ---- */
+
+/* (transfer full): takes ITEM. CONSUMER is who has one less when it is settled. */
+IpcDelivery     *ipc_delivery_new         (IpcQueueCenter *center, const char *queue, IpcQueueItem *item, IpcConsumer *consumer);
+IpcDeadLetter   *ipc_dead_letter_new      (const char *queue, IpcQueueItem *item);
+
+/* ---- consumers and subscriptions ---- */
+
+IpcConsumer     *ipc_consumer_new         (IpcMessageQueue *queue, guint prefetch, IpcDeliveryFunc callback, gpointer user_data, GDestroyNotify destroy);
+gboolean         ipc_consumer_has_room    (IpcConsumer *self);
+void             ipc_consumer_give        (IpcConsumer *self, IpcQueueItem *item);
+/* Any thread: one that it was given is settled. */
+void             ipc_consumer_settled     (IpcConsumer *self);
+
+IpcSubscription *ipc_subscription_new     (IpcMessageQueue *queue, IpcSubscriptionFunc callback, gpointer user_data, GDestroyNotify destroy);
+void             ipc_subscription_give    (IpcSubscription *self, IpcMessage *message);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "queue/ipc-queue-center-private.h"
+
+#include "core/ipc-fork.h"
+#include "queue/ipc-message-queue-private.h"
+
+#define MAX_NOTES 65536u        /* live copies are given at most once, and not kept without a bound */
+
+G_DEFINE_FINAL_TYPE (IpcQueueCenter, ipc_queue_center, G_TYPE_OBJECT)
+
+typedef struct
+{
+  IpcQueueEvent event;
+  char *queue;                  /* (owned) */
+  IpcQueueItem *item;           /* (owned) (nullable) */
+} Note;
+
+static void
+note_free (gpointer data)
+{
+  Note *note = data;
+
+  g_free (note->queue);
+  g_clear_pointer (&note->item, ipc_queue_item_unref);
+  g_slice_free (Note, note);
+}
+
+/* ---- what the store tells ---- */
+
+static void
+add_note_locked (IpcQueueCenter *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+{
+  Note *note = g_slice_new0 (Note);
+
+  note->event = event;
+  note->queue = g_strdup (queue);
+  note->item = item != NULL ? ipc_queue_item_ref (item) : NULL;
+  g_queue_push_tail (&self->notes, note);
+  if (self->notes.length > MAX_NOTES)
+    note_free (g_queue_pop_head (&self->notes));
+}
+
+static gboolean
+is_about_availability (IpcQueueEvent event)
+{
+  return event == IPC_QUEUE_EVENT_AVAILABLE || event == IPC_QUEUE_EVENT_PUBLISHED;
+}
+
+static void
+tell_sleepers_locked (IpcQueueCenter *self)
+{
+  self->sequence++;
+  if (self->n_sleepers > 0)
+    g_cond_broadcast (&self->cond);
+}
+
+static void
+listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+{
+  IpcQueueCenter *self = data;
+  gboolean wake = !is_about_availability (event) || g_atomic_int_get (&self->n_interested) > 0;
+
+  g_mutex_lock (&self->lock);
+  tell_sleepers_locked (self);
+  if (event == IPC_QUEUE_EVENT_PUBLISHED ? g_atomic_int_get (&self->n_subscribed) > 0 : event != IPC_QUEUE_EVENT_AVAILABLE)
+    {
+      add_note_locked (self, event, queue, item);
+      wake = TRUE;
+    }
+  if (wake && is_about_availability (event) && !g_hash_table_contains (self->available, queue))
+    g_hash_table_add (self->available, g_strdup (queue));
+  g_mutex_unlock (&self->lock);
+  if (wake)
+    ipc_queue_center_wake (self);
+}
+
+void
+ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue)
+{
+  g_mutex_lock (&self->lock);
+  if (!g_hash_table_contains (self->available, queue))
+    g_hash_table_add (self->available, g_strdup (queue));
+  g_mutex_unlock (&self->lock);
+  ipc_queue_center_wake (self);
+}
+
+/* ---- threads that wait ---- */
+
+guint64
+ipc_queue_center_get_sequence (IpcQueueCenter *self)
+{
+  guint64 sequence;
+
+  g_mutex_lock (&self->lock);
+  sequence = self->sequence;
+  g_mutex_unlock (&self->lock);
+  return sequence;
+}
+
+void
+ipc_queue_center_wait (IpcQueueCenter *self, guint64 sequence, gint64 until)
+{
+  g_mutex_lock (&self->lock);
+  self->n_sleepers++;
+  while (self->sequence == sequence)
+    if (until == 0)
+      g_cond_wait (&self->cond, &self->lock);
+    else if (!g_cond_wait_until (&self->cond, &self->lock, until))
+      break;
+  self->n_sleepers--;
+  g_mutex_unlock (&self->lock);
+}
+
+void
+ipc_queue_center_rouse (IpcQueueCenter *self)
+{
+  g_mutex_lock (&self->lock);
+  tell_sleepers_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
+/* ---- the source ---- */
+
+void
+ipc_queue_center_wake (IpcQueueCenter *self)
+{
+  g_source_set_ready_time (self->source, 0);
+}
+
+static void
+tell (IpcQueueCenter *self, IpcQueueEvent event, const char *name, IpcQueueItem *item)
+{
+  g_autoptr(IpcMessageQueue) queue = ipc_handed_out_get (self->queues, name);
+
+  if (self->manager != NULL && (event == IPC_QUEUE_EVENT_CREATED || event == IPC_QUEUE_EVENT_DELETED))
+    self->func (self->manager, event, name);
+  if (queue != NULL)
+    ipc_message_queue_handle (queue, event, item);
+}
+
+static void
+tell_available (IpcQueueCenter *self, GHashTable *available)
+{
+  GHashTableIter iter;
+  gpointer queue;
+
+  g_hash_table_iter_init (&iter, available);
+  while (g_hash_table_iter_next (&iter, &queue, NULL))
+    tell (self, IPC_QUEUE_EVENT_AVAILABLE, queue, NULL);
+}
+
+/* When something is due. */
+static gint64
+serve_all (IpcQueueCenter *self)
+{
+  g_autoptr(GPtrArray) queues = ipc_handed_out_snapshot (self->queues);
+  gint64 next = 0;
+
+  for (guint i = 0; i < queues->len; i++)
+    {
+      gint64 due = ipc_message_queue_serve (queues->pdata[i]);
+
+      if (due != 0)
+        next = next == 0 ? due : MIN (next, due);
+    }
+  return next;
+}
+
+static void
+handle_notes (IpcQueueCenter *self)
+{
+  g_autoptr(GHashTable) available = NULL;
+  GQueue notes;
+  Note *note;
+
+  g_mutex_lock (&self->lock);
+  notes = self->notes;
+  g_queue_init (&self->notes);
+  available = self->available;
+  self->available = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_mutex_unlock (&self->lock);
+  while ((note = g_queue_pop_head (&notes)) != NULL)
+    {
+      tell (self, note->event, note->queue, note->item);
+      note_free (note);
+    }
+  tell_available (self, available);
+}
+
+typedef struct
+{
+  GSource parent;
+  GWeakRef center;
+} Source;
+
+/* Anything may have happened when it returns. */
+static gboolean
+dispatch (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_autoptr(IpcQueueCenter) self = g_weak_ref_get (&((Source *) source)->center);
+  gint64 next;
+
+  g_source_set_ready_time (source, -1);
+  if (self == NULL || self->generation != ipc_fork_generation ())
+    return G_SOURCE_CONTINUE;
+  handle_notes (self);
+  next = serve_all (self);
+  /* Unless it was woken meanwhile. */
+  if (next != 0 && g_source_get_ready_time (source) == -1 && !g_source_is_destroyed (source))
+    g_source_set_ready_time (source, next);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+finalize_source (GSource *source)
+{
+  g_weak_ref_clear (&((Source *) source)->center);
+}
+
+static GSourceFuncs source_funcs = {
+  .dispatch = dispatch,
+  .finalize = finalize_source,
+};
+
+IpcQueueCenter *
+ipc_queue_center_new (IpcQueueStore *store, GMainContext *context, gpointer manager, IpcQueueCenterFunc func)
+{
+  IpcQueueCenter *self = g_object_new (IPC_TYPE_QUEUE_CENTER, NULL);
+
+  self->store = store;
+  self->context = g_main_context_ref (context);
+  self->manager = manager;
+  self->func = func;
+  self->source = g_source_new (&source_funcs, sizeof (Source));
+  g_weak_ref_init (&((Source *) self->source)->center, self);
+  g_source_set_static_name (self->source, "ipc-queue");
+  g_source_attach (self->source, context);
+  IPC_QUEUE_STORE_GET_IFACE (store)->listen (store, listener, self);
+  return self;
+}
+
+void
+ipc_queue_center_forget (IpcQueueCenter *self)
+{
+  self->manager = NULL;
+}
+
+static void
+ipc_queue_center_finalize (GObject *object)
+{
+  IpcQueueCenter *self = IPC_QUEUE_CENTER (object);
+
+  IPC_QUEUE_STORE_GET_IFACE (self->store)->listen (self->store, NULL, NULL);
+  g_source_destroy (self->source);
+  g_source_unref (self->source);
+  ipc_handed_out_free (self->queues);
+  g_object_unref (self->store);
+  g_main_context_unref (self->context);
+  g_queue_clear_full (&self->notes, note_free);
+  g_hash_table_unref (self->available);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+  G_OBJECT_CLASS (ipc_queue_center_parent_class)->finalize (object);
+}
+
+static void
+ipc_queue_center_class_init (IpcQueueCenterClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = ipc_queue_center_finalize;
+}
+
+static void
+ipc_queue_center_init (IpcQueueCenter *self)
+{
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  self->available = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->queues = ipc_handed_out_new ();
+  self->generation = ipc_fork_generation ();
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Making, opening and deleting queues.
+ */
+#include "queue/ipc-queue-manager-private.h"
+
+#include "base/ipc-error-private.h"
+#include "base/ipc-task-private.h"
+#include "core/ipc-name.h"
+
+IpcMessageQueue *
+ipc_queue_manager_hand_out (IpcQueueManager *self, const char *name)
+{
+  IpcMessageQueue *queue = ipc_handed_out_get (self->center->queues, name);
+
+  /* One that was deleted stays so. */
+  if (queue != NULL && !queue->is_deleted)
+    return queue;
+  g_clear_object (&queue);
+  queue = ipc_message_queue_new (self->center, name);
+  ipc_handed_out_add (self->center->queues, name, queue);
+  return queue;
+}
+
+static gboolean
+may_begin (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  IpcFault fault = { 0 };
+
+  if (!ipc_error_check_fork (self->generation, "the manager", error) ||
+      (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error)))
+    return FALSE;
+  if (ipc_name_check (name, &fault))
+    return TRUE;
+  ipc_error_set_fault (error, &fault, "queue");
+  return FALSE;
+}
+
+/* (nullable): the list agrees with the store before the object is handed out. */
+static IpcMessageQueue *
+create_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  IpcQueueStore *store = self->center->store;
+
+  if (!may_begin (self, name, cancellable, error))
+    return NULL;
+  if (!IPC_QUEUE_STORE_GET_IFACE (store)->has_queue (store, name, NULL) && !ipc_manager_check_room (IPC_MANAGER (self), error))
+    return NULL;
+  if (!IPC_QUEUE_STORE_GET_IFACE (store)->create_queue (store, name, error))
+    return NULL;
+  ipc_queue_manager_refresh (self, name);
+  return ipc_queue_manager_hand_out (self, name);
+}
+
+static IpcMessageQueue *
+open_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  IpcQueueStore *store = self->center->store;
+
+  if (!may_begin (self, name, cancellable, error) || !IPC_QUEUE_STORE_GET_IFACE (store)->has_queue (store, name, error))
+    return NULL;
+  ipc_queue_manager_refresh (self, name);
+  return ipc_queue_manager_hand_out (self, name);
+}
+
+static gboolean
+delete_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(IpcMessageQueue) queue = NULL;
+  IpcQueueStore *store = self->center->store;
+
+  if (!may_begin (self, name, cancellable, error) || !IPC_QUEUE_STORE_GET_IFACE (store)->delete_queue (store, name, error))
+    return FALSE;
+  queue = ipc_handed_out_get (self->center->queues, name);
+  /* Before another one of that name is made. */
+  if (queue != NULL)
+    queue->is_deleted = TRUE;
+  ipc_queue_manager_refresh (self, name);
+  return TRUE;
+}
+
+static void
+return_queue (GTask *task, IpcMessageQueue *queue, GError *error)
+{
+  if (queue != NULL)
+    g_task_return_pointer (task, queue, g_object_unref);
+  else
+    g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+/**
+ * ipc_queue_manager_create_queue:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @error: return location for an error
+ *
+ * Makes a queue, and opens it.
+ *
+ * Errors: %IPC_ERROR_EXISTS; %IPC_ERROR_INVALID_NAME; %IPC_ERROR_LIMIT_EXCEEDED if there are [property@Ipc.Manager:max-items]
+ * queues; %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED.
+ *
+ * Returns: (transfer full): the queue, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcMessageQueue *
+ipc_queue_manager_create_queue (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return create_now (self, name, cancellable, error);
+}
+
+/**
+ * ipc_queue_manager_create_queue_async:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @callback: (scope async) (nullable): called when it is done, or there is an error
+ * @user_data: (closure): for @callback
+ *
+ * The same as [method@Ipc.QueueManager.create_queue], without blocking.
+ *
+ * Since: 0.1
+ */
+void
+ipc_queue_manager_create_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  GError *error = NULL;
+  IpcMessageQueue *queue;
+
+  g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  queue = create_now (self, name, cancellable, &error);
+  return_queue (ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_create_queue_async), queue, error);
+}
+
+/**
+ * ipc_queue_manager_create_queue_finish:
+ * @self: the manager
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Ipc.QueueManager.create_queue_async].
+ *
+ * Returns: (transfer full): the queue, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcMessageQueue *
+ipc_queue_manager_create_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_create_queue_async), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * ipc_queue_manager_open_queue:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @error: return location for an error
+ *
+ * Opens a queue that exists. As long as somebody has it, this manager returns the same object.
+ *
+ * Errors: %IPC_ERROR_NOT_FOUND; %IPC_ERROR_INVALID_NAME; %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED.
+ *
+ * Returns: (transfer full): the queue, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcMessageQueue *
+ipc_queue_manager_open_queue (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return open_now (self, name, cancellable, error);
+}
+
+/**
+ * ipc_queue_manager_open_queue_async:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @callback: (scope async) (nullable): called when it is done, or there is an error
+ * @user_data: (closure): for @callback
+ *
+ * The same as [method@Ipc.QueueManager.open_queue], without blocking.
+ *
+ * Since: 0.1
+ */
+void
+ipc_queue_manager_open_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  GError *error = NULL;
+  IpcMessageQueue *queue;
+
+  g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  queue = open_now (self, name, cancellable, &error);
+  return_queue (ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_open_queue_async), queue, error);
+}
+
+/**
+ * ipc_queue_manager_open_queue_finish:
+ * @self: the manager
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Ipc.QueueManager.open_queue_async].
+ *
+ * Returns: (transfer full): the queue, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+IpcMessageQueue *
+ipc_queue_manager_open_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_open_queue_async), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * ipc_queue_manager_delete_queue:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @error: return location for an error
+ *
+ * Deletes a queue, and all its messages. Who waits for one of them fails with %IPC_ERROR_DELETED.
+ *
+ * Errors: %IPC_ERROR_NOT_FOUND; %IPC_ERROR_INVALID_NAME; %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED.
+ *
+ * Returns: %FALSE with @error set
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_queue_manager_delete_queue (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return delete_now (self, name, cancellable, error);
+}
+
+/**
+ * ipc_queue_manager_delete_queue_async:
+ * @self: the manager
+ * @name: its name
+ * @cancellable: (nullable): cancels it before it has begun
+ * @callback: (scope async) (nullable): called when it is done, or there is an error
+ * @user_data: (closure): for @callback
+ *
+ * The same as [method@Ipc.QueueManager.delete_queue], without blocking.
+ *
+ * Since: 0.1
+ */
+void
+ipc_queue_manager_delete_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  GError *error = NULL;
+  GTask *task;
+
+  g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_delete_queue_async);
+  if (delete_now (self, name, cancellable, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+/**
+ * ipc_queue_manager_delete_queue_finish:
+ * @self: the manager
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@Ipc.QueueManager.delete_queue_async].
+ *
+ * Returns: %FALSE with @error set
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_queue_manager_delete_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_delete_queue_async), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

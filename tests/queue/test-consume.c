@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Waiting for messages: in the main context, in turn, again and again; and copies of what is published.
+ */
+#include "queue-test.h"
+
+static IpcDelivery *
+finish (IpcMessageQueue *queue, IpcTestAsync *async, GError **error)
+{
+  return ipc_message_queue_consume_finish (queue, ipc_test_async_wait (async), error);
+}
+
+/* Those that wait are served in the order in which they began. */
+static void
+test_in_order (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(IpcTestAsync) first = { 0 };
+  g_auto(IpcTestAsync) second = { 0 };
+  g_autoptr(IpcDelivery) a = NULL;
+  g_autoptr(IpcDelivery) b = NULL;
+  g_autoptr(GError) error = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &first);
+  ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &second);
+  ipc_test_settle ();
+  g_assert_cmpuint (first.n_callbacks + second.n_callbacks, ==, 0);
+  queue_test_publish (fixture.queue, "a");
+  queue_test_publish (fixture.queue, "b");
+  a = finish (fixture.queue, &first, &error);
+  b = finish (fixture.queue, &second, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (queue_test_get_text (a), ==, "a");
+  g_assert_cmpstr (queue_test_get_text (b), ==, "b");
+  queue_test_ack (a);
+  queue_test_ack (b);
+}
+
+/* What is delayed comes by itself, without anybody who publishes. */
+static void
+test_delayed (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(IpcTestAsync) async = { 0 };
+  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(GError) error = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  queue_test_publish_full (fixture.queue, "later", IPC_PRIORITY_NORMAL, 0, 20, NULL);
+  ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &async);
+  delivery = finish (fixture.queue, &async, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (queue_test_get_text (delivery), ==, "later");
+  queue_test_ack (delivery);
+}
+
+static void
+test_timeouts (IpcTest *test)
+{
+  static const gint timeouts[] = { 0, 1, 20 };
+  g_auto(QueueTest) fixture = { 0 };
+
+  queue_test_init (&fixture, "memory:");
+  for (guint i = 0; i < G_N_ELEMENTS (timeouts); i++)
+    {
+      g_auto(IpcTestAsync) async = { 0 };
+      g_autoptr(GError) error = NULL;
+      gint64 begin = g_get_monotonic_time ();
+
+      ipc_message_queue_consume_async (fixture.queue, timeouts[i], NULL, ipc_test_async_cb, &async);
+      g_assert_cmpuint (async.n_callbacks, ==, 0);
+      g_assert_null (finish (fixture.queue, &async, &error));
+      g_assert_error (error, IPC_ERROR, IPC_ERROR_TIMED_OUT);
+      g_assert_cmpint (g_get_monotonic_time () - begin, >=, timeouts[i] * 1000);
+    }
+}
+
+/* Cancelled after each number of turns: one callback, and the message is had or still there. */
+static void
+test_cancelled (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+
+  queue_test_init (&fixture, "memory:");
+  ipc_queue_manager_set_max_retries (fixture.manager, 1000);
+  queue_test_publish (fixture.queue, "x");
+  for (guint n = 0; n < 12; n++)
+    {
+      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_auto(IpcTestAsync) async = { 0 };
+      g_autoptr(IpcDelivery) delivery = NULL;
+      g_autoptr(GError) error = NULL;
+
+      ipc_message_queue_consume_async (fixture.queue, -1, n % 2 == 0 ? cancellable : NULL, ipc_test_async_cb, &async);
+      ipc_test_iterate (n / 2);
+      g_cancellable_cancel (cancellable);
+      delivery = finish (fixture.queue, &async, &error);
+      if (delivery == NULL)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      ipc_test_settle ();
+      g_assert_cmpuint (async.n_callbacks, ==, 1);
+      g_clear_object (&delivery);
+      ipc_test_async_clear (&async);
+      ipc_test_settle ();
+      g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 1);
+    }
+}
+
+static gpointer
+cancel_in_thread (gpointer cancellable)
+{
+  g_usleep (1000);
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+static void
+test_cancelled_in_thread (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError) error = NULL;
+  GThread *thread;
+
+  queue_test_init (&fixture, "memory:");
+  thread = g_thread_new ("cancel", cancel_in_thread, cancellable);
+  g_assert_null (ipc_message_queue_consume (fixture.queue, -1, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_thread_join (thread);
+}
+
+/* ---- consumers ---- */
+
+typedef struct
+{
+  GPtrArray *texts;             /* (owned) */
+  GPtrArray *held;              /* (owned) (nullable) of deliveries: they are not acknowledged */
+  IpcConsumer *stops;           /* (nullable): stopped in the callback */
+} Received;
+
+static void
+received_clear (Received *self)
+{
+  g_clear_pointer (&self->texts, g_ptr_array_unref);
+  g_clear_pointer (&self->held, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Received, received_clear)
+
+static void
+received_init (Received *self, gboolean hold)
+{
+  self->texts = g_ptr_array_new_with_free_func (g_free);
+  if (hold)
+    self->held = g_ptr_array_new_with_free_func (g_object_unref);
+}
+
+static void
+deliver (IpcMessageQueue *queue, IpcDelivery *delivery, gpointer user_data)
+{
+  Received *self = user_data;
+
+  g_ptr_array_add (self->texts, g_strdup (queue_test_get_text (delivery)));
+  if (self->held != NULL)
+    g_ptr_array_add (self->held, g_object_ref (delivery));
+  else
+    queue_test_ack (delivery);
+  if (self->stops != NULL)
+    ipc_consumer_stop (self->stops);
+}
+
+static void
+publish_numbers (IpcMessageQueue *queue, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+
+      queue_test_publish (queue, text);
+    }
+}
+
+static void
+test_prefetch (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(Received) received = { 0 };
+  g_autoptr(IpcConsumer) consumer = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  received_init (&received, TRUE);
+  publish_numbers (fixture.queue, 5);
+  consumer = ipc_message_queue_start_consuming (fixture.queue, 2, deliver, &received, NULL);
+  ipc_test_settle ();
+  g_assert_cmpuint (received.texts->len, ==, 2);
+  queue_test_ack (received.held->pdata[0]);
+  ipc_test_settle ();
+  g_assert_cmpuint (received.texts->len, ==, 3);
+  /* To drop one makes room as well, and it comes again. */
+  g_ptr_array_remove_index (received.held, 1);
+  ipc_test_settle ();
+  g_assert_cmpuint (received.texts->len, ==, 4);
+  g_assert_cmpstr (received.texts->pdata[3], ==, "1");
+  g_assert_cmpuint (ipc_consumer_get_message_count (consumer), ==, 4);
+  g_assert_cmpint (ipc_consumer_get_last_message (consumer), >=, ipc_consumer_get_created_at (consumer));
+  g_assert_cmpstr (ipc_consumer_get_queue_name (consumer), ==, "jobs");
+  ipc_consumer_stop (consumer);
+  ipc_consumer_stop (consumer);
+  queue_test_ack (received.held->pdata[1]);
+  ipc_test_settle ();
+  g_assert_cmpuint (received.texts->len, ==, 4);
+}
+
+/* In turn, and each message once. */
+static void
+test_competing (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(Received) first = { 0 };
+  g_auto(Received) second = { 0 };
+  g_autoptr(IpcConsumer) a = NULL;
+  g_autoptr(IpcConsumer) b = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  received_init (&first, FALSE);
+  received_init (&second, FALSE);
+  a = ipc_message_queue_start_consuming (fixture.queue, 1, deliver, &first, NULL);
+  b = ipc_message_queue_start_consuming (fixture.queue, 1, deliver, &second, NULL);
+  publish_numbers (fixture.queue, 10);
+  ipc_test_wait_for (first.texts->len + second.texts->len == 10);
+  g_assert_cmpuint (first.texts->len, ==, 5);
+  g_assert_cmpstr (first.texts->pdata[0], ==, "0");
+  g_assert_cmpstr (second.texts->pdata[0], ==, "1");
+  g_assert_cmpuint (ipc_consumer_get_id (a), !=, ipc_consumer_get_id (b));
+  ipc_consumer_stop (a);
+  ipc_consumer_stop (b);
+}
+
+static void
+count_destroyed (gpointer n)
+{
+  ++*(guint *) n;
+}
+
+static void
+ack_only (IpcMessageQueue *queue, IpcDelivery *delivery, gpointer user_data)
+{
+  queue_test_ack (delivery);
+}
+
+static void
+test_stopped_in_callback (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(Received) received = { 0 };
+  g_autoptr(IpcConsumer) consumer = NULL;
+  IpcConsumer *other;
+  guint n_destroyed = 0;
+
+  queue_test_init (&fixture, "memory:");
+  received_init (&received, FALSE);
+  publish_numbers (fixture.queue, 3);
+  consumer = ipc_message_queue_start_consuming (fixture.queue, 10, deliver, &received, NULL);
+  received.stops = consumer;
+  ipc_test_settle ();
+  g_assert_cmpuint (received.texts->len, ==, 1);
+  g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 2);
+  other = ipc_message_queue_start_consuming (fixture.queue, 1, ack_only, &n_destroyed, count_destroyed);
+  ipc_consumer_stop (other);
+  g_assert_cmpuint (n_destroyed, ==, 1);
+  ipc_test_assert_finalized (other);
+  g_assert_cmpuint (n_destroyed, ==, 1);
+}
+
+/* ---- copies ---- */
+
+static void
+copy (IpcMessageQueue *queue, IpcMessage *message, gpointer user_data)
+{
+  g_ptr_array_add (user_data, g_strdup (ipc_message_get_text (message)));
+}
+
+static void
+test_subscriptions (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(GPtrArray) first = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr(GPtrArray) second = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr(IpcSubscription) a = NULL;
+  g_autoptr(IpcSubscription) b = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  queue_test_publish (fixture.queue, "before");
+  a = ipc_message_queue_subscribe (fixture.queue, copy, first, NULL);
+  b = ipc_message_queue_subscribe (fixture.queue, copy, second, NULL);
+  queue_test_publish (fixture.queue, "x");
+  queue_test_publish_full (fixture.queue, "delayed", IPC_PRIORITY_NORMAL, 0, 60000, NULL);
+  ipc_test_settle ();
+  g_assert_cmpuint (first->len, ==, 2);
+  g_assert_cmpuint (second->len, ==, 2);
+  g_assert_cmpstr (first->pdata[0], ==, "x");
+  g_assert_cmpstr (second->pdata[1], ==, "delayed");
+  ipc_subscription_stop (a);
+  queue_test_publish (fixture.queue, "y");
+  ipc_test_settle ();
+  g_assert_cmpuint (first->len, ==, 2);
+  g_assert_cmpuint (second->len, ==, 3);
+  g_assert_cmpuint (ipc_subscription_get_message_count (b), ==, 3);
+  g_assert_cmpstr (ipc_subscription_get_queue_name (b), ==, "jobs");
+  ipc_subscription_stop (b);
+  /* They took nothing. */
+  g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 3);
+}
+
+/* ---- signals ---- */
+
+static void
+count_signal (IpcMessageQueue *queue, gpointer n)
+{
+  ++*(guint *) n;
+}
+
+static void
+keep_expired (IpcMessageQueue *queue, IpcMessage *message, gpointer text)
+{
+  *(char **) text = g_strdup (ipc_message_get_text (message));
+}
+
+static void
+keep_dead (IpcMessageQueue *queue, IpcDeadLetter *letter, gpointer place)
+{
+  *(IpcDeadLetter **) place = g_object_ref (letter);
+}
+
+static void
+test_signals (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(IpcDeadLetter) dead = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *expired = NULL;
+  guint n_available = 0, n_deleted = 0, n_notified = 0;
+
+  queue_test_init (&fixture, "memory:");
+  g_signal_connect (fixture.queue, "message-available", G_CALLBACK (count_signal), &n_available);
+  g_signal_connect (fixture.queue, "message-expired", G_CALLBACK (keep_expired), &expired);
+  g_signal_connect (fixture.queue, "message-dead", G_CALLBACK (keep_dead), &dead);
+  g_signal_connect (fixture.queue, "deleted", G_CALLBACK (count_signal), &n_deleted);
+  g_signal_connect_swapped (fixture.queue, "notify::n-ready", G_CALLBACK (count_destroyed), &n_notified);
+  queue_test_publish (fixture.queue, "a");
+  queue_test_publish (fixture.queue, "b");
+  ipc_test_settle ();
+  g_assert_cmpuint (n_available, ==, 1);
+  g_assert_cmpuint (n_notified, ==, 1);
+  queue_test_publish_full (fixture.queue, "short", IPC_PRIORITY_NORMAL, 10, 0, NULL);
+  ipc_test_wait_for (expired != NULL);
+  g_assert_cmpstr (expired, ==, "short");
+  delivery = queue_test_take (fixture.queue, "a");
+  g_assert_true (ipc_delivery_reject (delivery, "why", NULL, &error));
+  ipc_test_wait_for (dead != NULL);
+  g_assert_cmpstr (ipc_dead_letter_get_reason (dead), ==, "why");
+  g_assert_true (ipc_queue_manager_delete_queue (fixture.manager, "jobs", NULL, &error));
+  ipc_test_wait_for (n_deleted == 1);
+}
+
+static void
+test_deleted_while_waiting (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(IpcTestAsync) async = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &async);
+  ipc_test_settle ();
+  g_assert_true (ipc_queue_manager_delete_queue (fixture.manager, "jobs", NULL, &error));
+  g_assert_null (finish (fixture.queue, &async, &error));
+  g_assert_error (error, IPC_ERROR, IPC_ERROR_DELETED);
+}
+
+/* A thousand waits, and a queue that is dropped under them: each is called back once. */
+static void
+test_many_waits (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autofree IpcTestAsync *waits = g_new0 (IpcTestAsync, 1000);
+
+  queue_test_init (&fixture, "memory:");
+  for (guint i = 0; i < 1000; i++)
+    ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &waits[i]);
+  publish_numbers (fixture.queue, 1000);
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("%u", i);
+      g_autoptr(IpcDelivery) delivery = finish (fixture.queue, &waits[i], NULL);
+
+      g_assert_cmpstr (queue_test_get_text (delivery), ==, expected);
+      queue_test_ack (delivery);
+      ipc_test_async_clear (&waits[i]);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  ipc_test_init (&argc, &argv, NULL);
+  ipc_test_add ("/queue/consume/in-order", test_in_order);
+  ipc_test_add ("/queue/consume/delayed", test_delayed);
+  ipc_test_add ("/queue/consume/timeouts", test_timeouts);
+  ipc_test_add ("/queue/consume/cancelled", test_cancelled);
+  ipc_test_add ("/queue/consume/cancelled-in-thread", test_cancelled_in_thread);
+  ipc_test_add ("/queue/consume/prefetch", test_prefetch);
+  ipc_test_add ("/queue/consume/competing", test_competing);
+  ipc_test_add ("/queue/consume/stopped-in-callback", test_stopped_in_callback);
+  ipc_test_add ("/queue/consume/subscriptions", test_subscriptions);
+  ipc_test_add ("/queue/consume/signals", test_signals);
+  ipc_test_add ("/queue/consume/deleted-while-waiting", test_deleted_while_waiting);
+  ipc_test_add ("/queue/consume/many-waits", test_many_waits);
+  return ipc_test_run ();
+}
