@@ -155,6 +155,9 @@ ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffe
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
         return FALSE;
+      /* There may be nothing to copy them to. */
+      if (length == 0)
+        return TRUE;
       outcome = ipc_section_read (&segment->section, &data, offset, buffer, length);
       if (G_UNLIKELY (!ipc_segment_is_intact (segment, map)))
         {
