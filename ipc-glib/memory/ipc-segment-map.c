@@ -74,7 +74,7 @@ map_new (const IpcSegment *self, gsize size, GError **error)
   return map;
 }
 
-/* ---- all there is ---- */
+/* ---- all that is wanted ---- */
 
 /* What others say is only believed as far as the file bears it out. */
 static gboolean
@@ -118,12 +118,12 @@ map_locked (IpcSegment *self, guint64 size, GError **error)
 }
 
 IpcSegmentMap *
-ipc_segment_map_all (IpcSegment *self, GError **error)
+ipc_segment_map (IpcSegment *self, guint64 size, GError **error)
 {
   IpcSegmentMap *map;
 
   g_mutex_lock (&self->mutex);
-  map = map_locked (self, ipc_segment_get_size (self), error);
+  map = map_locked (self, size, error);
   g_mutex_unlock (&self->mutex);
   return map;
 }

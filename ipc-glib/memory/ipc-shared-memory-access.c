@@ -104,7 +104,7 @@ ipc_shared_memory_resolve (IpcSharedMemory *self, IpcSegment *segment, IpcSectio
     case IPC_SECTION_BUSY:
       return fail_busy (self, segment, error);
     case IPC_SECTION_GROWN:
-      return ipc_segment_map_all (segment, error) != NULL;
+      return ipc_segment_map (segment, ipc_segment_get_size (segment), error) != NULL;
     case IPC_SECTION_READ_ONLY:
       return ipc_segment_settle (segment, error);
     case IPC_SECTION_SEALED:
