@@ -62,6 +62,8 @@ extern const IpcSharedObjectClass ipc_segment_class;
 
 IpcSegmentMap *ipc_segment_map_ref   (IpcSegmentMap *self);
 void           ipc_segment_map_unref (gpointer self);
+/* What others say is only believed as far as the file bears it out: FALSE with CORRUPT if it does not have SIZE bytes. */
+gboolean       ipc_segment_check_file (const IpcSegment *self, guint64 size, GError **error);
 /* Maps SIZE bytes, which somebody has said that there are. NULL with CORRUPT if the file has less. */
 IpcSegmentMap *ipc_segment_map       (IpcSegment *self, guint64 size, GError **error);
 /* Makes what is there, also where it is mapped already, this process's alone, so that the file can be sealed; and back. */
