@@ -74,11 +74,10 @@ map_new (const IpcSegment *self, gsize size, GError **error)
   return map;
 }
 
-/* ---- all there is ---- */
+/* ---- all that is wanted ---- */
 
-/* What others say is only believed as far as the file bears it out. */
-static gboolean
-check_file (const IpcSegment *self, guint64 size, GError **error)
+gboolean
+ipc_segment_check_file (const IpcSegment *self, guint64 size, GError **error)
 {
   struct stat status;
 
@@ -104,7 +103,7 @@ map_locked (IpcSegment *self, guint64 size, GError **error)
 
   if (newest != NULL && size <= newest->reserved)
     return newest;
-  if (!check_file (self, size, error))
+  if (!ipc_segment_check_file (self, size, error))
     return NULL;
   if (newest != NULL)
     map = map_new (self, size * 2, NULL);
@@ -118,12 +117,12 @@ map_locked (IpcSegment *self, guint64 size, GError **error)
 }
 
 IpcSegmentMap *
-ipc_segment_map_all (IpcSegment *self, GError **error)
+ipc_segment_map (IpcSegment *self, guint64 size, GError **error)
 {
   IpcSegmentMap *map;
 
   g_mutex_lock (&self->mutex);
-  map = map_locked (self, ipc_segment_get_size (self), error);
+  map = map_locked (self, size, error);
   g_mutex_unlock (&self->mutex);
   return map;
 }
@@ -167,7 +166,7 @@ ipc_segment_settle (IpcSegment *self, GError **error)
   IpcSectionData data = { .length = size, .writable = TRUE };
   IpcGuard *guard;
 
-  if (!check_file (self, size, error))
+  if (!ipc_segment_check_file (self, size, error))
     return FALSE;
   data.bytes = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self->object.file.fd, (off_t) self->data_offset);
   guard = data.bytes != MAP_FAILED ? ipc_guard_map (data.bytes, size) : NULL;

@@ -62,8 +62,10 @@ extern const IpcSharedObjectClass ipc_segment_class;
 
 IpcSegmentMap *ipc_segment_map_ref   (IpcSegmentMap *self);
 void           ipc_segment_map_unref (gpointer self);
-/* Maps all there is. NULL with CORRUPT if the file has less than it says. */
-IpcSegmentMap *ipc_segment_map_all   (IpcSegment *self, GError **error);
+/* What others say is only believed as far as the file bears it out: FALSE with CORRUPT if it does not have SIZE bytes. */
+gboolean       ipc_segment_check_file (const IpcSegment *self, guint64 size, GError **error);
+/* Maps SIZE bytes, which somebody has said that there are. NULL with CORRUPT if the file has less. */
+IpcSegmentMap *ipc_segment_map       (IpcSegment *self, guint64 size, GError **error);
 /* Makes what is there, also where it is mapped already, this process's alone, so that the file can be sealed; and back. */
 gboolean       ipc_segment_make_private (IpcSegment *self, gboolean private, GError **error);
 
@@ -76,7 +78,7 @@ ipc_segment_get_map (IpcSegment *self, guint64 size, GError **error)
 {
   IpcSegmentMap *map = atomic_load_explicit (&self->map, memory_order_acquire);
 
-  return G_LIKELY (map != NULL && size <= map->reserved) ? map : ipc_segment_map_all (self, error);
+  return G_LIKELY (map != NULL && size <= map->reserved) ? map : ipc_segment_map (self, size, error);
 }
 
 /* ---- what is in the block ---- */

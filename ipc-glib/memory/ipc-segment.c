@@ -168,7 +168,7 @@ set_up (IpcSegment *self, gboolean opened, gboolean writable, GError **error)
   ipc_section_init (&self->section, get_section (file), can_lock ? presence : NULL);
   ipc_slots_init (&self->lock, get_lock (file), 1, MAX_WAITERS, presence, ipc_shared_file_get_deleted_word (file));
   ipc_listeners_init (&self->listeners, get_listeners (file), MAX_LISTENERS, presence);
-  if (self->object.file.fd < 0 || ipc_segment_map_all (self, error) != NULL)
+  if (self->object.file.fd < 0 || ipc_segment_map (self, ipc_segment_get_size (self), error) != NULL)
     return self;
   ipc_segment_close (self);
   return NULL;

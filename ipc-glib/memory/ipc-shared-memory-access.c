@@ -104,7 +104,7 @@ ipc_shared_memory_resolve (IpcSharedMemory *self, IpcSegment *segment, IpcSectio
     case IPC_SECTION_BUSY:
       return fail_busy (self, segment, error);
     case IPC_SECTION_GROWN:
-      return ipc_segment_map_all (segment, error) != NULL;
+      return ipc_segment_map (segment, ipc_segment_get_size (segment), error) != NULL;
     case IPC_SECTION_READ_ONLY:
       return ipc_segment_settle (segment, error);
     case IPC_SECTION_SEALED:
@@ -155,6 +155,9 @@ ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffe
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
         return FALSE;
+      /* There may be nothing to copy them to. */
+      if (length == 0)
+        return TRUE;
       outcome = ipc_section_read (&segment->section, &data, offset, buffer, length);
       if (G_UNLIKELY (!ipc_segment_is_intact (segment, map)))
         {

@@ -220,8 +220,9 @@ ipc_shared_memory_get_n_attached (IpcSharedMemory *self)
  * ipc_shared_memory_get_generation: (get-property generation)
  * @self: the segment
  *
- * Gets a number that is larger than that of any segment which was made before in this scope; so of two of the same name, the later
- * one has the larger number.
+ * Gets a number that is larger than that of any segment which was there in this scope before this one was begun; so of two of the same
+ * name, the later one has the larger number. No two have the same. Only of those that several processes make of one name at the same time,
+ * and delete, the order is not told by it.
  *
  * Returns: the number; 0 for a memfd of another library
  *

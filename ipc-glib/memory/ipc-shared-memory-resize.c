@@ -140,7 +140,8 @@ grow (IpcSharedMemory *self, IpcSegment *segment, guint64 size, GError **error)
                  present, size);
   else if (size == present)
     return TRUE;
-  else if (allocate (self, segment, present, size, error))
+  /* What somebody has cut off would be there again, with other contents. */
+  else if (ipc_segment_check_file (segment, present, error) && allocate (self, segment, present, size, error))
     {
       ipc_section_set_length (&segment->section, size);
       ipc_section_stamp (&segment->section);

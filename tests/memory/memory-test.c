@@ -108,13 +108,14 @@ typedef struct
   GThread *waiting;                /* (owned) (nullable) */
 } Peer;
 
+/* ERROR is set by what says DONE. */
 static void
-answer (gboolean done, const GError *error, const char *text)
+answer (gboolean done, GError **error, const char *text)
 {
   if (done)
     ipc_test_tell ("%s", text);
   else
-    ipc_test_tell ("error %d", error->code);
+    ipc_test_tell ("error %d", (*error)->code);
 }
 
 static gpointer
@@ -123,7 +124,7 @@ lock_thread (gpointer data)
   Peer *self = data;
   g_autoptr(GError) error = NULL;
 
-  answer (ipc_shared_memory_lock (self->segment, self->timeout, NULL, &error), error, "got");
+  answer (ipc_shared_memory_lock (self->segment, self->timeout, NULL, &error), &error, "got");
   return NULL;
 }
 
@@ -147,7 +148,7 @@ try_lock (Peer *self)
   g_autoptr(GError) error = NULL;
   gboolean got = ipc_shared_memory_try_lock (self->segment, &error);
 
-  answer (error == NULL, error, got ? "got" : "none");
+  answer (error == NULL, &error, got ? "got" : "none");
 }
 
 static void
@@ -157,7 +158,7 @@ write_value (Peer *self, gsize offset, guint8 value, gsize size)
   g_autofree guint8 *bytes = g_malloc (size);
 
   memset (bytes, value, size);
-  answer (ipc_shared_memory_write_data (self->segment, offset, bytes, size, &error), error, "written");
+  answer (ipc_shared_memory_write_data (self->segment, offset, bytes, size, &error), &error, "written");
 }
 
 static void
@@ -176,7 +177,7 @@ read_value (Peer *self, gsize offset, gsize size)
         text = g_strdup ("mixed");
         break;
       }
-  answer (done, error, text);
+  answer (done, &error, text);
 }
 
 static void
@@ -187,7 +188,7 @@ add (Peer *self, gsize offset, gint64 summand)
   gboolean done = ipc_shared_memory_add_int64 (self->segment, offset, summand, &sum, &error);
   g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT, sum);
 
-  answer (done, error, text);
+  answer (done, &error, text);
 }
 
 static void
@@ -198,7 +199,7 @@ notify (Peer *self, guint n)
 
   for (guint i = 0; i < n && done; i++)
     done = ipc_shared_memory_notify_changed (self->segment, &error);
-  answer (done, error, "notified");
+  answer (done, &error, "notified");
 }
 
 static G_NORETURN void
@@ -339,7 +340,7 @@ obey_bytes (Peer *self, char **words)
   else if (g_str_equal (words[0], "add"))
     add (self, (gsize) number (words, 1), number (words, 2));
   else if (g_str_equal (words[0], "resize"))
-    answer (ipc_shared_memory_resize (self->segment, (gsize) number (words, 1), &error), error, "resized");
+    answer (ipc_shared_memory_resize (self->segment, (gsize) number (words, 1), &error), &error, "resized");
   else if (g_str_equal (words[0], "size"))
     ipc_test_tell ("%" G_GSIZE_FORMAT, ipc_shared_memory_get_size (self->segment));
   else if (g_str_equal (words[0], "notify"))
@@ -361,15 +362,15 @@ obey (Peer *self, char **words)
   else if (g_str_equal (words[0], "try"))
     try_lock (self);
   else if (g_str_equal (words[0], "unlock"))
-    answer (ipc_shared_memory_unlock (self->segment, &error), error, "unlocked");
+    answer (ipc_shared_memory_unlock (self->segment, &error), &error, "unlocked");
   else if (g_str_equal (words[0], "consistent"))
-    answer (ipc_shared_memory_mark_consistent (self->segment, &error), error, "marked");
+    answer (ipc_shared_memory_mark_consistent (self->segment, &error), &error, "marked");
   else if (g_str_equal (words[0], "locking-storm"))
     locking_storm (self);
   else if (g_str_equal (words[0], "fork"))
     fork_and_check (self);
   else if (g_str_equal (words[0], "delete"))
-    answer (ipc_shared_memory_manager_delete_segment (self->manager, self->name, &error), error, "deleted");
+    answer (ipc_shared_memory_manager_delete_segment (self->manager, self->name, &error), &error, "deleted");
   else if (!obey_bytes (self, words))
     g_error ("what is \"%s\"?", words[0]);
 }

@@ -426,7 +426,7 @@ test_resize (IpcTest *test)
   other = memory_test_manager_new (test->directory);
   same = memory_test_open (other, "x");
   memory_test_write_value (fixture.segment, 0, 3, SIZE);
-  for (gsize size = SIZE; size < 100 * SIZE; size = size * 3 / 2)
+  for (gsize size = SIZE + 1; size < 100 * SIZE; size = size * 3 / 2)
     {
       gsize before = ipc_shared_memory_get_size (same);
 
