@@ -207,6 +207,12 @@ function collectInTimeAfter(nBytes) {
         collect();
 }
 
+// An array that can also be asked as the GLib.Bytes can that the same call gives without this file.
+function asBytes(array) {
+    const same = {value: () => array};
+    return Object.defineProperties(array, {toArray: same, get_data: same, get_size: {value: () => array.length}});
+}
+
 function addReading(proto) {
     const {read, write} = proto;
 
@@ -214,7 +220,7 @@ function addReading(proto) {
     proto.read = function (offset = 0, length = Math.max(this.get_size() - offset, 0)) {
         checkIntegers(offset, length);
         collectInTimeAfter(length);
-        return read.call(this, offset, length).toArray();
+        return asBytes(read.call(this, offset, length).toArray());
     };
     proto.write = function (offset, data) {
         const bytes = toBytes(data);

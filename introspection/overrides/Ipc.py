@@ -569,6 +569,18 @@ class _Locked:
         self._segment.unlock()
 
 
+class _Copy(bytes):
+    """Bytes that can also be asked as the GLib.Bytes can that the same call gives without this file."""
+
+    __slots__ = ()
+
+    def get_data(self):
+        return bytes(self)
+
+    def get_size(self):
+        return len(self)
+
+
 @_export
 @override
 class SharedMemory(Ipc.SharedMemory):
@@ -627,7 +639,7 @@ class SharedMemory(Ipc.SharedMemory):
         offset = operator.index(offset)     # a float would be cut without a word
         if length is None:
             length = max(self.get_size() - offset, 0)
-        return super().read(offset, operator.index(length)).get_data() or b''
+        return _Copy(super().read(offset, operator.index(length)).get_data() or b'')
 
     def write(self, offset, data):
         """Writes what is bytes-like, or a GLib.Bytes: others see all of it or nothing."""

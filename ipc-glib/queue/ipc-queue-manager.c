@@ -150,7 +150,9 @@ ipc_queue_manager_get_overflow_policy (IpcQueueManager *self)
  * @self: the manager
  * @overflow_policy: the setting
  *
- * Sets what becomes of a message for which there is no room. It holds for all queues of the manager, and for what happens from now on.
+ * Sets what becomes of a message for which there is no room.
+ *
+ * It holds for all queues of the manager, and for what happens from now on.
  *
  * Since: 0.1
  */
@@ -189,7 +191,9 @@ ipc_queue_manager_get_max_queue_size (IpcQueueManager *self)
  * @self: the manager
  * @max_queue_size: the setting
  *
- * Sets how many messages a queue has at most. It holds for all queues of the manager, and for what happens from now on.
+ * Sets how many messages a queue has at most.
+ *
+ * It holds for all queues of the manager, and for what happens from now on.
  *
  * Since: 0.1
  */
@@ -229,7 +233,9 @@ ipc_queue_manager_get_max_queue_bytes (IpcQueueManager *self)
  * @self: the manager
  * @max_queue_bytes: the setting
  *
- * Sets how many bytes the messages of a queue have at most. It holds for all queues of the manager, and for what happens from now on.
+ * Sets how many bytes the messages of a queue have at most.
+ *
+ * It holds for all queues of the manager, and for what happens from now on.
  *
  * Since: 0.1
  */
@@ -269,7 +275,9 @@ ipc_queue_manager_get_message_ttl (IpcQueueManager *self)
  * @self: the manager
  * @message_ttl: the setting
  *
- * Sets how long a message is worth delivering where nothing else is said, in milliseconds; 0 is for ever. It holds for all queues of the manager, and for what happens from now on.
+ * Sets how long a message is worth delivering where nothing else is said, in milliseconds; 0 is for ever.
+ *
+ * It holds for all queues of the manager, and for what happens from now on.
  *
  * Since: 0.1
  */
@@ -309,7 +317,9 @@ ipc_queue_manager_get_max_retries (IpcQueueManager *self)
  * @self: the manager
  * @max_retries: the setting
  *
- * Sets how often a message is delivered again before it becomes a dead letter. It holds for all queues of the manager, and for what happens from now on.
+ * Sets how often a message is delivered again before it becomes a dead letter.
+ *
+ * It holds for all queues of the manager, and for what happens from now on.
  *
  * Since: 0.1
  */
