@@ -17,6 +17,17 @@ is_consistent (IpcSegment *segment)
   return atomic_load (ipc_segment_get_state (segment)) != IPC_SEGMENT_IN_DOUBT && !ipc_section_get_torn (&segment->section, &begin, &end);
 }
 
+static guint64
+count_changes_of_others (IpcSharedMemory *self)
+{
+  guint64 n;
+
+  g_mutex_lock (&self->mutex);
+  n = ipc_segment_count_changes (self->view) - self->own_changes;
+  g_mutex_unlock (&self->mutex);
+  return n;
+}
+
 void
 ipc_shared_memory_count (IpcSharedMemory *self, IpcSharedMemoryCounts *counts)
 {
@@ -28,7 +39,7 @@ ipc_shared_memory_count (IpcSharedMemory *self, IpcSharedMemoryCounts *counts)
     .size = ipc_segment_get_size (segment),
     .access_count = statistics.n_reads + statistics.n_writes,
     .last_accessed = ipc_shared_object_get_last_accessed (&segment->object),
-    .changes = ipc_segment_count_changes (segment) - atomic_load (&self->own_changes),
+    .changes = count_changes_of_others (self),
     .is_deleted = ipc_shared_file_is_deleted (&segment->object.file),
     .is_sealed = ipc_section_is_sealed (&segment->section),
     .is_consistent = is_consistent (segment),
