@@ -44,6 +44,13 @@ typedef struct
 
 _Static_assert (sizeof (Head) == IPC_SLOTS_HEAD_SIZE && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
 
+/* Negative: it began later than now. What others wrote may be any number, so this must not overflow. */
+static inline int64_t
+ipc_slots_get_waited (Entry *entry, int64_t now)
+{
+  return (int64_t) ((uint64_t) now - (uint64_t) atomic_load (&entry->since));
+}
+
 static inline Head *
 ipc_slots_get_head (const IpcSlots *self)
 {

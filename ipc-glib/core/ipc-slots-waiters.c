@@ -95,7 +95,7 @@ ipc_slots_find_oldest (IpcSlots *self, IpcOwner owner, bool asleep)
 static bool
 starves (const IpcSlots *self, Entry *entry)
 {
-  int64_t waited = ipc_futex_now () - atomic_load (&entry->since);
+  int64_t waited = ipc_slots_get_waited (entry, ipc_futex_now ());
 
   return waited < 0 || waited >= self->patience;
 }

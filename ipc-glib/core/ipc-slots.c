@@ -147,7 +147,7 @@ static bool
 may_rest (IpcSlots *self, Entry *entry, int64_t now)
 {
   return atomic_exchange (&entry->woken, 0) != 0 && atomic_load (&entry->bell) == 0 &&
-         now + 2 * REST_NS < atomic_load (&entry->since) + self->patience;
+         ipc_slots_get_waited (entry, now) < self->patience - 2 * REST_NS;
 }
 
 /* The proof of a death comes a little after the hint. After some time it is left to the sweep. */

@@ -150,25 +150,26 @@ segment_new (void)
   return self;
 }
 
-/* OPENED: or else there is nothing to close. */
-static IpcSegment *
-set_up (IpcSegment *self, gboolean opened, gboolean writable, GError **error)
+static gboolean
+prepare (IpcSegment *self, gboolean writable, GError **error)
 {
   const IpcSharedFile *file = &self->object.file;
   IpcPresence *presence = self->object.presence;
   gboolean can_lock = self->object.knows_owners && self->object.is_writable;
 
-  if (!opened)
-    {
-      ipc_segment_close (self);
-      return NULL;
-    }
   self->writable = writable;
   self->data_offset = self->is_foreign ? 0 : file->info.size;
   ipc_section_init (&self->section, get_section (file), can_lock ? presence : NULL);
   ipc_slots_init (&self->lock, get_lock (file), 1, MAX_WAITERS, presence, ipc_shared_file_get_deleted_word (file));
   ipc_listeners_init (&self->listeners, get_listeners (file), MAX_LISTENERS, presence);
-  if (self->object.file.fd < 0 || ipc_segment_map (self, ipc_segment_get_size (self), error) != NULL)
+  return self->object.file.fd < 0 || ipc_segment_map (self, ipc_segment_get_size (self), error) != NULL;
+}
+
+/* OPENED: or else ERROR is set. */
+static IpcSegment *
+set_up (IpcSegment *self, gboolean opened, gboolean writable, GError **error)
+{
+  if (opened && prepare (self, writable, error))
     return self;
   ipc_segment_close (self);
   return NULL;
@@ -264,9 +265,12 @@ ipc_segment_adopt (int folder_fd, int fd, GError **error)
     }
   else if (!adopted)
     g_propagate_error (error, g_steal_pointer (&reason));
-  self = set_up (self, adopted, writable, error);
+  if (adopted && prepare (self, writable, error))
+    return self;
   /* It is the caller's still. */
-  return self;
+  self->object.file.fd = -1;
+  ipc_segment_close (self);
+  return NULL;
 }
 
 /* In a forked child, locks and descriptors of the parent are gone already. */

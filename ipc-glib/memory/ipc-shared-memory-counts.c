@@ -30,6 +30,17 @@ is_sealed (IpcSharedMemory *self)
   return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
+static guint64
+count_changes_of_others (IpcSharedMemory *self)
+{
+  guint64 n;
+
+  g_mutex_lock (&self->mutex);
+  n = ipc_segment_count_changes (self->view) - self->own_changes;
+  g_mutex_unlock (&self->mutex);
+  return n;
+}
+
 void
 ipc_shared_memory_count (IpcSharedMemory *self, IpcSharedMemoryCounts *counts)
 {
@@ -41,7 +52,7 @@ ipc_shared_memory_count (IpcSharedMemory *self, IpcSharedMemoryCounts *counts)
     .size = ipc_segment_get_size (segment),
     .access_count = statistics.n_reads + statistics.n_writes,
     .last_accessed = ipc_shared_object_get_last_accessed (&segment->object),
-    .changes = ipc_segment_count_changes (segment) - atomic_load (&self->own_changes),
+    .changes = count_changes_of_others (self),
     .is_deleted = ipc_shared_file_is_deleted (&segment->object.file),
     .is_sealed = is_sealed (self),
     .is_consistent = is_consistent (segment),

@@ -51,7 +51,7 @@ struct _IpcSharedMemory
   IpcPulseClient pulse;
   IpcListening listening;
   gint is_rung;                         /* (atomic): not armed since */
-  _Atomic guint64 own_changes;          /* that it told others of itself */
+  guint64 own_changes;                  /* that it told others of itself (mutex mutex) */
   IpcSharedMemoryCounts *notified;      /* (owned) as of the last notification, in the context */
   gboolean reported_deleted;
 };

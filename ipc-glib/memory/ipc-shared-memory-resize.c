@@ -39,9 +39,11 @@ ipc_shared_memory_notify_changed (IpcSharedMemory *self, GError **error)
 
   if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, 0, 0, &segment, &map, &data, error))
     return FALSE;
-  /* First, so that this object does not take it for a change of somebody else's. */
-  atomic_fetch_add (&self->own_changes, 1);
+  /* Both as one, so that this object does not take it for a change of somebody else's. */
+  g_mutex_lock (&self->mutex);
+  self->own_changes++;
   ipc_segment_add_change (segment);
+  g_mutex_unlock (&self->mutex);
   if (segment->object.knows_owners)
     ipc_listening_ring_others (&self->listening, &segment->listeners);
   return TRUE;
