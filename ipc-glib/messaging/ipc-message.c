@@ -410,6 +410,18 @@ ipc_message_ref (IpcMessage *self)
   return self;
 }
 
+/* Whether it was the last. Who has the only one need not change the count in one step with all other processors: nobody
+ * can take another, as long as there is no token to take it from. */
+static inline gboolean
+drop_reference (IpcMessage *self)
+{
+  gint count = g_atomic_int_get (&self->ref_count);
+
+  if (count == 0)
+    return FALSE;
+  return (count == 1 && self->token == NULL) || g_atomic_int_dec_and_test (&self->ref_count);
+}
+
 /**
  * ipc_message_unref:
  * @self: (transfer full): the message
@@ -424,7 +436,7 @@ ipc_message_unref (IpcMessage *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (g_atomic_int_get (&self->ref_count) == 0 || !g_atomic_int_dec_and_test (&self->ref_count))
+  if (!drop_reference (self))
     return;
   if (self->token != NULL)
     {
@@ -845,6 +857,7 @@ ipc_message_check_fully (IpcMessage *self, gboolean is_request, GError **error)
       g_propagate_prefixed_error (error, g_steal_pointer (&reason), "message of type \"%s\": ", self->type);
       return FALSE;
     }
-  g_atomic_int_set (&self->checked, TRUE);
+  /* Whoever sees it sees what check_type() found, too. A plain store does for that. */
+  __atomic_store_n (&self->checked, TRUE, __ATOMIC_RELEASE);
   return check_use (self, is_request, error);
 }
