@@ -245,7 +245,7 @@ test_killed_under_readers (IpcTest *test)
   g_autoptr(GRand) rand = ipc_test_rand_new ();
   const char *const arguments[] = { test->directory, "x", NULL };
   IpcTestPeer *readers[2], *writers[2] = { NULL };
-  guint n = get_count ("IPC_TEST_KILLS", 30);
+  guint n = get_count ("IPC_TEST_KILLS", 20);
 
   ipc_test_set_deadline (60 + n);
   fixture_init (&fixture, test, LARGE);
@@ -500,7 +500,7 @@ test_deleted_and_made (IpcTest *test)
       makers[i] = ipc_test_peer_spawn ("maker", arguments);
       ipc_test_peer_expect (makers[i], "ready");
     }
-  for (guint i = 0; i < 100000 && n_opened < 100; i++)
+  for (guint i = 0; i < 100000 && n_opened < 50; i++)
     {
       g_autoptr(GError) error = NULL;
       g_autoptr(IpcSharedMemory) segment = ipc_shared_memory_manager_open_segment (fixture.manager, "y", 0, &error);
