@@ -453,7 +453,7 @@ install_properties (GObjectClass *object_class)
   /**
    * IpcSharedMemory:generation:
    *
-   * A number that is larger than that of any segment which was made before in the scope.
+   * A number that is larger than that of any segment which was there in the scope before this one was begun.
    *
    * Since: 0.1
    */
