@@ -138,7 +138,8 @@ gipc_open (const char *address)
 gboolean
 gipc_write (gconstpointer bytes, gsize size)
 {
-  if (fwrite (bytes, 1, size, stdout) == size && fflush (stdout) == 0)
+  /* No bytes may be nowhere. */
+  if ((size == 0 || fwrite (bytes, 1, size, stdout) == size) && fflush (stdout) == 0)
     return TRUE;
   gipc_fail ("standard output: %s", g_strerror (errno));
   return FALSE;
