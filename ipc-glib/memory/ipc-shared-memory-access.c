@@ -94,9 +94,21 @@ fail_busy (IpcSharedMemory *self, IpcSegment *segment, GError **error)
   return FALSE;
 }
 
-gboolean
-ipc_shared_memory_resolve (IpcSharedMemory *self, IpcSegment *segment, IpcSectionOutcome outcome, gsize offset, gsize length, GError **error)
+/* What is settled over and over again is no crash. */
+static gboolean
+fail_endless (IpcSharedMemory *self, GError **error)
 {
+  g_set_error (error, IPC_ERROR, IPC_ERROR_CORRUPT, "segment \"%s\": another process changes what keeps reads and writes whole all the time",
+               ipc_shared_memory_describe (self));
+  return FALSE;
+}
+
+gboolean
+ipc_shared_memory_resolve (IpcSharedMemory *self, IpcSegment *segment, IpcSectionOutcome outcome, gsize offset, gsize length, guint *n_tries,
+                           GError **error)
+{
+  if (++*n_tries > IPC_SHARED_MEMORY_MAX_TRIES)
+    return fail_endless (self, error);
   switch (outcome)
     {
     case IPC_SECTION_TORN:
@@ -143,6 +155,7 @@ ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffe
 {
   IpcSegment *segment;
   IpcSectionOutcome outcome;
+  guint n_tries = 0;
 
   g_return_val_if_fail (ipc_shared_memory_check (self), FALSE);
   g_return_val_if_fail (buffer != NULL || length == 0, FALSE);
@@ -167,7 +180,7 @@ ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffe
       if (G_LIKELY (outcome == IPC_SECTION_DONE))
         return TRUE;
     }
-  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, error));
+  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
   return FALSE;
 }
 
@@ -192,6 +205,7 @@ ipc_shared_memory_write_data (IpcSharedMemory *self, gsize offset, gconstpointer
 {
   IpcSegment *segment;
   IpcSectionOutcome outcome;
+  guint n_tries = 0;
 
   g_return_val_if_fail (ipc_shared_memory_check (self), FALSE);
   g_return_val_if_fail (from != NULL || length == 0, FALSE);
@@ -215,7 +229,7 @@ ipc_shared_memory_write_data (IpcSharedMemory *self, gsize offset, gconstpointer
       if (G_LIKELY (outcome == IPC_SECTION_DONE))
         return TRUE;
     }
-  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, error));
+  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
   return FALSE;
 }
 
@@ -282,7 +296,7 @@ ipc_shared_memory_read (IpcSharedMemory *self, gsize offset, gsize length, GErro
  * %IPC_ERROR_TIMED_OUT if another process has been writing for two seconds, because it was stopped; %IPC_ERROR_CORRUPT if another process
  * has truncated the file; %IPC_ERROR_UNSUPPORTED for a segment that came from a process of another scope; %IPC_ERROR_FORKED.
  *
- * Returns: %FALSE with @error set, and nothing was written
+ * Returns: %FALSE with @error set, and nothing was written; but with %IPC_ERROR_CORRUPT, it may have been where the file still is
  *
  * Since: 0.1
  */

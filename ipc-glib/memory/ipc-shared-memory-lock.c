@@ -332,6 +332,7 @@ accept_torn (IpcSharedMemory *self, GError **error)
 {
   IpcSegment *segment;
   IpcSectionOutcome outcome;
+  guint n_tries = 0;
 
   do
     {
@@ -342,7 +343,7 @@ accept_torn (IpcSharedMemory *self, GError **error)
         return FALSE;
       outcome = ipc_section_accept (&segment->section, &data);
     }
-  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, 0, 0, error));
+  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, 0, 0, &n_tries, error));
   return outcome == IPC_SECTION_DONE;
 }
 

@@ -127,6 +127,7 @@ ipc_shared_memory_add_int64 (IpcSharedMemory *self, gsize offset, gint64 summand
 {
   IpcSegment *segment;
   IpcSectionOutcome outcome;
+  guint n_tries = 0;
 
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
@@ -148,6 +149,6 @@ ipc_shared_memory_add_int64 (IpcSharedMemory *self, gsize offset, gint64 summand
       if (outcome == IPC_SECTION_DONE && value != NULL)
         *value = sum;
     }
-  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, offset, sizeof (gint64), error));
+  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, offset, sizeof (gint64), &n_tries, error));
   return outcome == IPC_SECTION_DONE;
 }

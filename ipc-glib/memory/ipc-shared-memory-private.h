@@ -11,6 +11,7 @@
 
 #define IPC_SHARED_MEMORY_ACCESS_ALL (IPC_ACCESS_READ | IPC_ACCESS_WRITE)
 #define IPC_SHARED_MEMORY_DEFAULT_TIMEOUT 30000
+#define IPC_SHARED_MEMORY_MAX_TRIES 100u
 
 /* What a manager tells its segments, which may outlive it. Counted. */
 typedef struct
@@ -120,9 +121,10 @@ ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset,
 }
 
 /* What the section asks for before it can go on: maps more, or has what a dead writer left settled. FALSE with what is to be said of an
- * outcome that is not DONE; TRUE: locate it again, and try again. */
+ * outcome that is not DONE; TRUE: locate it again, and try again, *N_TRIES of
+ * IPC_SHARED_MEMORY_MAX_TRIES times: what others say may never come to an end. */
 gboolean         ipc_shared_memory_resolve         (IpcSharedMemory *self, IpcSegment *segment, IpcSectionOutcome outcome, gsize offset,
-                                                    gsize length, GError **error);
+                                                    gsize length, guint *n_tries, GError **error);
 /* LIMIT_EXCEEDED, or TOO_LARGE for what no file can have. */
 gboolean         ipc_shared_memory_check_size      (const char *name, guint64 size, guint64 max_size, GError **error);
 void             ipc_shared_memory_set_corrupt     (IpcSharedMemory *self, GError **error);

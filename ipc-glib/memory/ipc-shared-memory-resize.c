@@ -64,6 +64,7 @@ lock_section (IpcSharedMemory *self, GError **error)
 {
   IpcSegment *segment;
   IpcSectionOutcome outcome;
+  guint n_tries = 0;
 
   do
     {
@@ -80,7 +81,7 @@ lock_section (IpcSharedMemory *self, GError **error)
           return NULL;
         }
     }
-  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, 0, 0, error));
+  while (outcome != IPC_SECTION_DONE && ipc_shared_memory_resolve (self, segment, outcome, 0, 0, &n_tries, error));
   return outcome == IPC_SECTION_DONE ? segment : NULL;
 }
 

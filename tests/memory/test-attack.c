@@ -180,6 +180,22 @@ play_flipper (char **arguments)
   return 0;
 }
 
+/* Whoever looks finds that somebody has died just now, and left what is to be written. */
+static int
+play_dying_writer (char **arguments)
+{
+  gsize at = (gsize) g_ascii_strtoull (arguments[1], NULL, 10);
+  _Atomic guint64 *control = (_Atomic guint64 *) (map_head (arguments[0], at + 64) + at);
+
+  atomic_store (&control[1], 0);
+  atomic_store (&control[2], 8);
+  atomic_store (&control[3], 1);
+  ipc_test_tell ("ready");
+  for (;;)
+    atomic_store (&control[0], 1);
+  return 0;
+}
+
 /* Whatever comes of it. */
 static void
 use (IpcSharedMemory *segment, GRand *rand)
@@ -367,10 +383,59 @@ test_bad_intention (IpcTest *test)
         }
 }
 
+/* It is to be settled again each time: after some, that is an error. */
+static void
+test_tries (IpcTest *test)
+{
+  g_auto(Fixture) fixture = { 0 };
+  g_autoptr(GError) error = NULL;
+  IpcSegment *segment;
+  guint n_tries = 0;
+
+  fixture_init (&fixture, test);
+  segment = atomic_load (&fixture.segment->attached);
+  for (guint i = 0; i < IPC_SHARED_MEMORY_MAX_TRIES; i++)
+    {
+      g_assert_true (ipc_shared_memory_resolve (fixture.segment, segment, IPC_SECTION_READ_ONLY, 0, 1, &n_tries, &error));
+      g_assert_no_error (error);
+    }
+  memory_test_fails (ipc_shared_memory_resolve (fixture.segment, segment, IPC_SECTION_READ_ONLY, 0, 1, &n_tries, &error), &error,
+                     IPC_ERROR_CORRUPT);
+}
+
+/* Whatever comes of it, it comes to an end. */
+static void
+test_dies_all_the_time (IpcTest *test)
+{
+  g_auto(Fixture) fixture = { 0 };
+  g_autoptr(IpcSharedMemory) reader = NULL;
+  g_autoptr(IpcTestPeer) peer = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *at = NULL;
+  IpcSegment *segment;
+  guint8 byte;
+
+  fixture_init (&fixture, test);
+  segment = atomic_load (&fixture.segment->attached);
+  at = g_strdup_printf ("%" G_GSIZE_FORMAT, (gsize) (segment->section.memory - segment->object.file.map));
+  reader = ipc_shared_memory_manager_open_segment (fixture.manager, "x", IPC_ACCESS_READ, &error);
+  g_assert_no_error (error);
+  peer = ipc_test_peer_spawn ("dying-writer", (const char *const[]){ fixture.path, at, NULL });
+  ipc_test_peer_expect (peer, "ready");
+  be_patient (reader);
+  be_patient (fixture.segment);
+  ipc_shared_memory_read_into (reader, 0, &byte, 1, NULL);
+  ipc_shared_memory_read_into (fixture.segment, 0, &byte, 1, NULL);
+  ipc_shared_memory_write_data (fixture.segment, 0, "x", 1, NULL);
+  ipc_shared_memory_mark_consistent (fixture.segment, NULL);
+  ipc_test_peer_kill (peer);
+}
+
 int
 main (int argc, char *argv[])
 {
-  const IpcTestRole roles[] = { { "cutter", play_cutter }, { "scribbler", play_scribbler }, { "flipper", play_flipper }, { NULL } };
+  const IpcTestRole roles[] = { { "cutter", play_cutter }, { "scribbler", play_scribbler }, { "flipper", play_flipper },
+                                { "dying-writer", play_dying_writer }, { NULL } };
 
   ipc_test_init (&argc, &argv, roles);
   ipc_test_add ("/memory/attack/cut/bytes", test_cut_bytes);
@@ -382,5 +447,7 @@ main (int argc, char *argv[])
   ipc_test_add ("/memory/attack/length/too-large", test_length_too_large);
   ipc_test_add ("/memory/attack/length/between", test_length_between);
   ipc_test_add ("/memory/attack/bad-intention", test_bad_intention);
+  ipc_test_add ("/memory/attack/tries", test_tries);
+  ipc_test_add ("/memory/attack/dies-all-the-time", test_dies_all_the_time);
   return ipc_test_run ();
 }
