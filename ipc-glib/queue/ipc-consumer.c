@@ -97,7 +97,7 @@ ipc_consumer_give (IpcConsumer *self, IpcQueueItem *item)
   g_atomic_int_inc (&self->n_unsettled);
   self->message_count++;
   self->last_message = g_get_real_time ();
-  delivery = ipc_delivery_new (self->center, self->queue_name, item, keep);
+  delivery = ipc_delivery_new (queue, item, keep);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MESSAGE_COUNT]);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LAST_MESSAGE]);
   self->callback (queue, delivery, self->user_data);

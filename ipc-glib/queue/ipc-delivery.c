@@ -41,8 +41,7 @@ struct _IpcDelivery
 {
   GObject parent_instance;
 
-  IpcQueueCenter *center;       /* (owned) */
-  char *queue;                  /* (owned) */
+  IpcMessageQueue *queue;       /* (owned) */
   IpcQueueItem *item;           /* (owned) */
   IpcConsumer *consumer;        /* (owned) (nullable) */
   guint max_retries;
@@ -69,18 +68,15 @@ static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (IpcDelivery, ipc_delivery, G_TYPE_OBJECT)
 
-#define CALL(self, func) (IPC_QUEUE_STORE_GET_IFACE ((self)->center->store)->func)
-
 IpcDelivery *
-ipc_delivery_new (IpcQueueCenter *center, const char *queue, IpcQueueItem *item, IpcConsumer *consumer)
+ipc_delivery_new (IpcMessageQueue *queue, IpcQueueItem *item, IpcConsumer *consumer)
 {
   IpcDelivery *self = g_object_new (IPC_TYPE_DELIVERY, NULL);
 
-  self->center = g_object_ref (center);
-  self->queue = g_strdup (queue);
+  self->queue = g_object_ref (queue);
   self->item = item;
   self->consumer = consumer != NULL ? g_object_ref (consumer) : NULL;
-  self->max_retries = (guint) g_atomic_int_get (&center->max_retries);
+  self->max_retries = (guint) g_atomic_int_get (&queue->center->max_retries);
   self->generation = ipc_fork_generation ();
   self->settled = item->lease == 0;
   return self;
@@ -97,7 +93,7 @@ begin (IpcDelivery *self, GCancellable *cancellable, GError **error)
     return FALSE;
   if (g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
     return TRUE;
-  g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_HELD, "queue \"%s\": message %" G_GUINT64_FORMAT " %s", self->queue, self->item->id,
+  g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_HELD, "queue \"%s\": message %" G_GUINT64_FORMAT " %s", self->queue->name, self->item->id,
                self->item->lease == 0 ? "was only looked at" : "was settled before");
   return FALSE;
 }
@@ -108,13 +104,14 @@ end (IpcDelivery *self, gboolean done)
 {
   if (self->consumer != NULL)
     ipc_consumer_settled (self->consumer);
+  ipc_message_queue_changed (self->queue);
   return done;
 }
 
 static gboolean
 ack_now (IpcDelivery *self, gint64 unused, const char *text, GCancellable *cancellable, GError **error)
 {
-  return begin (self, cancellable, error) && end (self, CALL (self, ack) (self->center->store, self->queue, self->item, error));
+  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, ack) (STORE (self->queue), self->queue->name, self->item, error));
 }
 
 static gboolean
@@ -123,16 +120,16 @@ nack_now (IpcDelivery *self, gint64 delay, const char *text, GCancellable *cance
   if (delay < -1)
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT,
-                   "queue \"%s\": a delay of %" G_GINT64_FORMAT " ms: allowed are -1 (longer each time), 0 and more", self->queue, delay);
+                   "queue \"%s\": a delay of %" G_GINT64_FORMAT " ms: allowed are -1 (longer each time), 0 and more", self->queue->name, delay);
       return FALSE;
     }
-  return begin (self, cancellable, error) && end (self, CALL (self, nack) (self->center->store, self->queue, self->item, delay, TRUE, error));
+  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, nack) (STORE (self->queue), self->queue->name, self->item, delay, TRUE, error));
 }
 
 static gboolean
 reject_now (IpcDelivery *self, gint64 unused, const char *reason, GCancellable *cancellable, GError **error)
 {
-  return begin (self, cancellable, error) && end (self, CALL (self, reject) (self->center->store, self->queue, self->item, reason, error));
+  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, reject) (STORE (self->queue), self->queue->name, self->item, reason, error));
 }
 
 static gboolean
@@ -140,7 +137,7 @@ extend_now (IpcDelivery *self, gint64 duration, const char *text, GCancellable *
 {
   if (duration <= 0)
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "queue \"%s\": to extend by %" G_GINT64_FORMAT " ms, at least 1", self->queue,
+      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "queue \"%s\": to extend by %" G_GINT64_FORMAT " ms, at least 1", self->queue->name,
                    duration);
       return FALSE;
     }
@@ -148,7 +145,7 @@ extend_now (IpcDelivery *self, gint64 duration, const char *text, GCancellable *
     return FALSE;
   /* It is still to be settled. */
   g_atomic_int_set (&self->settled, FALSE);
-  return CALL (self, extend) (self->center->store, self->queue, self->item, duration, error);
+  return STORE_CALL (self->queue, extend) (STORE (self->queue), self->queue->name, self->item, duration, error);
 }
 
 /* ---- the same without blocking ---- */
@@ -457,11 +454,10 @@ ipc_delivery_finalize (GObject *object)
   IpcDelivery *self = IPC_DELIVERY (object);
 
   if (self->generation == ipc_fork_generation () && g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
-    end (self, CALL (self, nack) (self->center->store, self->queue, self->item, 0, TRUE, NULL));
+    end (self, STORE_CALL (self->queue, nack) (STORE (self->queue), self->queue->name, self->item, 0, TRUE, NULL));
   g_clear_object (&self->consumer);
   g_clear_pointer (&self->item, ipc_queue_item_unref);
-  g_clear_object (&self->center);
-  g_free (self->queue);
+  g_clear_object (&self->queue);
   G_OBJECT_CLASS (ipc_delivery_parent_class)->finalize (object);
 }
 
@@ -479,7 +475,7 @@ ipc_delivery_get_property (GObject *object, guint prop_id, GValue *value, GParam
       g_value_set_uint64 (value, self->item->id);
       break;
     case PROP_QUEUE_NAME:
-      g_value_set_string (value, self->queue);
+      g_value_set_string (value, self->queue->name);
       break;
     case PROP_CREATED_AT:
       g_value_set_int64 (value, self->item->created_at);
@@ -653,7 +649,7 @@ ipc_delivery_get_queue_name (IpcDelivery *self)
 {
   g_return_val_if_fail (IPC_IS_DELIVERY (self), NULL);
 
-  return self->queue;
+  return self->queue->name;
 }
 
 /**

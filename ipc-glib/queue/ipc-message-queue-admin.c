@@ -25,7 +25,7 @@ wrap (IpcMessageQueue *self, GPtrArray *items, gboolean dead)
       else
         {
           item->lease = 0;
-          g_ptr_array_add (all, ipc_delivery_new (self->center, self->name, ipc_queue_item_ref (item), NULL));
+          g_ptr_array_add (all, ipc_delivery_new (self, ipc_queue_item_ref (item), NULL));
         }
     }
   g_ptr_array_unref (items);
@@ -57,7 +57,11 @@ list_dead_now (IpcMessageQueue *self, guint64 max, GCancellable *cancellable, GE
 static gint64
 purge_now (IpcMessageQueue *self, guint64 unused, GCancellable *cancellable, GError **error)
 {
-  return may_begin (self, cancellable, error) ? STORE_CALL (self, purge) (STORE (self), self->name, error) : -1;
+  gint64 n = may_begin (self, cancellable, error) ? STORE_CALL (self, purge) (STORE (self), self->name, error) : -1;
+
+  if (n > 0)
+    ipc_message_queue_changed (self);
+  return n;
 }
 
 static gint64

@@ -44,6 +44,17 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
 
 /* (transfer full) (nullable) */
 static IpcQueueItem *
+take (IpcMessageQueue *self, gint64 *next_at, GError **error)
+{
+  IpcQueueItem *item = STORE_CALL (self, take) (STORE (self), self->name, next_at, error);
+
+  if (item != NULL)
+    ipc_message_queue_changed (self);
+  return item;
+}
+
+/* (transfer full) (nullable) */
+static IpcQueueItem *
 take_or_wait (IpcMessageQueue *self, gint64 deadline, gint timeout, GCancellable *cancellable, GError **error)
 {
   for (;;)
@@ -55,7 +66,7 @@ take_or_wait (IpcMessageQueue *self, gint64 deadline, gint timeout, GCancellable
 
       if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
         return NULL;
-      item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, &reason);
+      item = take (self, &next_at, &reason);
       if (item != NULL)
         return item;
       if (reason == NULL && (timeout == 0 || (deadline != 0 && g_get_monotonic_time () >= deadline)))
@@ -103,7 +114,7 @@ ipc_message_queue_consume (IpcMessageQueue *self, gint timeout, GCancellable *ca
     handler = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb), g_object_ref (self->center), g_object_unref);
   item = take_or_wait (self, deadline, timeout, cancellable, error);
   g_cancellable_disconnect (cancellable, handler);
-  return item != NULL ? ipc_delivery_new (self->center, self->name, item, NULL) : NULL;
+  return item != NULL ? ipc_delivery_new (self, item, NULL) : NULL;
 }
 
 /* ---- those that wait ---- */
@@ -244,7 +255,7 @@ give (IpcMessageQueue *self, IpcQueueItem *item)
     {
       GTask *task = end_wait (self, wait);
 
-      g_task_return_pointer (task, ipc_delivery_new (self->center, self->name, item, NULL), g_object_unref);
+      g_task_return_pointer (task, ipc_delivery_new (self, item, NULL), g_object_unref);
       g_object_unref (task);
     }
   else if (consumer != NULL)
@@ -323,6 +334,8 @@ ipc_message_queue_consume_async (IpcMessageQueue *self, gint timeout, GCancellab
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_consume_async);
+  /* What was taken is not given back because it was cancelled a moment later: that would be an attempt. */
+  g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     g_object_unref (task);
   else if (!ipc_message_queue_check (self, &error) ||
@@ -333,10 +346,10 @@ ipc_message_queue_consume_async (IpcMessageQueue *self, gint timeout, GCancellab
     }
   else if (timeout == 0)
     {
-      IpcQueueItem *item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, &error);
+      IpcQueueItem *item = take (self, &next_at, &error);
 
       if (item != NULL)
-        g_task_return_pointer (task, ipc_delivery_new (self->center, self->name, item, NULL), g_object_unref);
+        g_task_return_pointer (task, ipc_delivery_new (self, item, NULL), g_object_unref);
       else
         g_task_return_error (task, error != NULL ? error : make_timed_out (self, timeout));
       g_object_unref (task);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/ipc-connected-private.h"
 #include "core/ipc-fork.h"
 #include "ipc-consumer.h"
 #include "ipc-dead-letter.h"
@@ -50,10 +51,18 @@ void             ipc_message_queue_remove_consumer (IpcMessageQueue *self, IpcCo
 void             ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *subscription);
 gboolean         ipc_message_queue_check  (IpcMessageQueue *self, GError **error);
 
+/* Its counts are others now, and somebody may listen. Any thread. */
+static inline void
+ipc_message_queue_changed (IpcMessageQueue *self)
+{
+  if (!ipc_connected_is_never (self))
+    ipc_queue_center_wake (self->center);
+}
+
 /* ---- deliveries ---- */
 
 /* (transfer full): takes ITEM. CONSUMER is who has one less when it is settled. */
-IpcDelivery     *ipc_delivery_new         (IpcQueueCenter *center, const char *queue, IpcQueueItem *item, IpcConsumer *consumer);
+IpcDelivery     *ipc_delivery_new         (IpcMessageQueue *queue, IpcQueueItem *item, IpcConsumer *consumer);
 IpcDeadLetter   *ipc_dead_letter_new      (const char *queue, IpcQueueItem *item);
 
 /* ---- consumers and subscriptions ---- */

@@ -2,7 +2,6 @@
 /* Publishing, one and many. */
 #include "ipc-message-queue.h"
 
-#include "base/ipc-connected-private.h"
 #include "base/ipc-error-private.h"
 #include "base/ipc-task-private.h"
 #include "messaging/ipc-message-private.h"

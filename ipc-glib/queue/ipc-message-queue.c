@@ -143,7 +143,7 @@ ipc_message_queue_handle (IpcMessageQueue *self, IpcQueueEvent event, IpcQueueIt
   switch (event)
     {
     case IPC_QUEUE_EVENT_AVAILABLE:
-      if (self->notified.ready == 0)
+      if (ipc_message_queue_get_n_ready (self) > 0)
         g_signal_emit (self, signals[SIGNAL_MESSAGE_AVAILABLE], 0);
       break;
     case IPC_QUEUE_EVENT_PUBLISHED:
@@ -336,6 +336,7 @@ ipc_message_queue_class_init (IpcMessageQueueClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
+  ipc_connected_learn ();
   object_class->finalize = ipc_message_queue_finalize;
   object_class->get_property = ipc_message_queue_get_property;
   install_properties (object_class);
@@ -344,7 +345,7 @@ ipc_message_queue_class_init (IpcMessageQueueClass *klass)
    * IpcMessageQueue::message-available:
    * @self: the queue
    *
-   * There are messages that can be taken, where there were none. Several that come close together may be one emission.
+   * There are more messages that can be taken than before. Several that come close together may be one emission.
    *
    * Since: 0.1
    */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "queue/ipc-queue-item-private.h"
 
-/* What is kept beside the payload. */
+#include "messaging/ipc-message-private.h"
+
+/* What is kept beside the message. */
 #define OVERHEAD 256
 
 static gsize
-count_bytes (IpcMessage *message)
+count_bytes (const IpcMessage *message)
 {
-  return OVERHEAD + g_bytes_get_size (ipc_message_get_payload (message));
+  return OVERHEAD + message->payload_size + message->headers_size + message->type_length;
 }
 
 IpcQueueItem *

@@ -309,6 +309,16 @@ test_full (IpcTest *test)
   queue_test_expect (fixture.queue, "c");
   ipc_queue_manager_set_max_queue_bytes (fixture.manager, 5000);
   assert_full (fixture.queue, large);
+  /* Headers are bytes, too. */
+  {
+    const char *headers[] = { "x", large, NULL };
+    g_autoptr(GBytes) nothing = g_bytes_new (NULL, 0);
+    g_autoptr(IpcMessage) message = ipc_message_new_full ("job", IPC_PAYLOAD_FORMAT_BYTES, nothing, headers, NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint (ipc_message_queue_publish (fixture.queue, message, IPC_PRIORITY_NORMAL, 0, 0, NULL, NULL, &error), ==, 0);
+    g_assert_error (error, IPC_ERROR, IPC_ERROR_FULL);
+  }
   queue_test_publish (fixture.queue, "small");
   queue_test_expect (fixture.queue, "small");
 }

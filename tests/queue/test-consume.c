@@ -107,27 +107,62 @@ test_cancelled (IpcTest *test)
     }
 }
 
-static gpointer
-cancel_in_thread (gpointer cancellable)
+/* What was given is given, also to one that is cancelled before it hears of it. */
+static void
+test_cancelled_too_late (IpcTest *test)
 {
-  g_usleep (1000);
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(IpcTestAsync) async = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(GError) error = NULL;
+
+  queue_test_init (&fixture, "memory:");
+  queue_test_publish (fixture.queue, "x");
+  ipc_message_queue_consume_async (fixture.queue, 0, cancellable, ipc_test_async_cb, &async);
   g_cancellable_cancel (cancellable);
-  return NULL;
+  delivery = finish (fixture.queue, &async, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (ipc_delivery_get_attempt (delivery), ==, 1);
+  queue_test_ack (delivery);
+}
+
+typedef struct
+{
+  IpcMessageQueue *queue;
+  GCancellable *cancellable;
+} Waiting;
+
+/* Whether it has begun to wait by now or not. */
+static gpointer
+wait_in_thread (gpointer data)
+{
+  Waiting *self = data;
+  GError *error = NULL;
+
+  g_assert_null (ipc_message_queue_consume (self->queue, -1, self->cancellable, &error));
+  return error;
 }
 
 static void
 test_cancelled_in_thread (IpcTest *test)
 {
   g_auto(QueueTest) fixture = { 0 };
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GError) error = NULL;
-  GThread *thread;
 
   queue_test_init (&fixture, "memory:");
-  thread = g_thread_new ("cancel", cancel_in_thread, cancellable);
-  g_assert_null (ipc_message_queue_consume (fixture.queue, -1, cancellable, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_thread_join (thread);
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+      g_autoptr(GError) error = NULL;
+      Waiting waiting = { fixture.queue, cancellable };
+      GThread *thread = g_thread_new ("wait", wait_in_thread, &waiting);
+
+      for (guint j = 0; j < i % 20; j++)
+        g_thread_yield ();
+      g_cancellable_cancel (cancellable);
+      error = g_thread_join (thread);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    }
 }
 
 /* ---- consumers ---- */
@@ -364,6 +399,38 @@ test_signals (IpcTest *test)
   ipc_test_wait_for (n_deleted == 1);
 }
 
+/* Each change is told, also where nothing of the main context was involved. */
+static void
+test_signals_again (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(IpcDelivery) delivery = NULL;
+  guint n_available = 0, n_ready = 0, n_unacked = 0;
+
+  queue_test_init (&fixture, "memory:");
+  g_signal_connect (fixture.queue, "message-available", G_CALLBACK (count_signal), &n_available);
+  g_signal_connect_swapped (fixture.queue, "notify::n-ready", G_CALLBACK (count_destroyed), &n_ready);
+  g_signal_connect_swapped (fixture.queue, "notify::n-unacked", G_CALLBACK (count_destroyed), &n_unacked);
+  queue_test_publish (fixture.queue, "a");
+  ipc_test_settle ();
+  queue_test_expect (fixture.queue, "a");
+  queue_test_publish (fixture.queue, "b");
+  ipc_test_settle ();
+  g_assert_cmpuint (n_available, ==, 2);
+  delivery = queue_test_take (fixture.queue, "b");
+  ipc_test_settle ();
+  g_assert_cmpuint (n_ready, ==, 2);
+  g_assert_cmpuint (n_unacked, ==, 1);
+  queue_test_ack (delivery);
+  ipc_test_settle ();
+  g_assert_cmpuint (n_unacked, ==, 2);
+  queue_test_publish (fixture.queue, "c");
+  ipc_test_settle ();
+  g_assert_cmpint (ipc_message_queue_purge (fixture.queue, NULL, NULL), ==, 1);
+  ipc_test_settle ();
+  g_assert_cmpuint (n_ready, ==, 4);
+}
+
 static void
 test_deleted_while_waiting (IpcTest *test)
 {
@@ -409,12 +476,14 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/consume/delayed", test_delayed);
   ipc_test_add ("/queue/consume/timeouts", test_timeouts);
   ipc_test_add ("/queue/consume/cancelled", test_cancelled);
+  ipc_test_add ("/queue/consume/cancelled-too-late", test_cancelled_too_late);
   ipc_test_add ("/queue/consume/cancelled-in-thread", test_cancelled_in_thread);
   ipc_test_add ("/queue/consume/prefetch", test_prefetch);
   ipc_test_add ("/queue/consume/competing", test_competing);
   ipc_test_add ("/queue/consume/stopped-in-callback", test_stopped_in_callback);
   ipc_test_add ("/queue/consume/subscriptions", test_subscriptions);
   ipc_test_add ("/queue/consume/signals", test_signals);
+  ipc_test_add ("/queue/consume/signals-again", test_signals_again);
   ipc_test_add ("/queue/consume/deleted-while-waiting", test_deleted_while_waiting);
   ipc_test_add ("/queue/consume/many-waits", test_many_waits);
   return ipc_test_run ();
