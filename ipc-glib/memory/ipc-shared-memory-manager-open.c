@@ -4,13 +4,10 @@
  */
 #include "memory/ipc-shared-memory-manager-private.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
-#include "core/ipc-name.h"
-
-#define ATTEMPTS 16
+#include "base/ipc-shared-manager-private.h"
 
 /* ---- what was handed out ---- */
 
@@ -57,17 +54,6 @@ hand_out (IpcSharedMemoryManager *self, const char *name, IpcAccess access, IpcS
 /* ---- making and opening ---- */
 
 static gboolean
-check_name (const char *name, GError **error)
-{
-  IpcFault fault = { 0 };
-
-  if (ipc_name_check (name, &fault))
-    return TRUE;
-  ipc_error_set_fault (error, &fault, "segment");
-  return FALSE;
-}
-
-static gboolean
 check_access (const char *name, IpcAccess *access, GError **error)
 {
   if (*access == 0)
@@ -79,10 +65,19 @@ check_access (const char *name, IpcAccess *access, GError **error)
   return FALSE;
 }
 
-/* It exists: says how large. FALSE: it is gone again. */
-static gboolean
-set_exists_error (int folder_fd, const char *name, gsize asked, GError **error)
+typedef struct
 {
+  gsize asked;                  /* 0: the default */
+  gsize wanted;
+  gboolean writable;
+  IpcSegment *segment;          /* (owned) */
+} Making;
+
+/* It exists: says how large. */
+static gboolean
+explain_cb (gpointer data, int folder_fd, const char *name, GError **error)
+{
+  gsize asked = ((Making *) data)->asked;
   g_autoptr(GError) reason = NULL;
   IpcSegment *segment = ipc_segment_observe (folder_fd, name, &reason);
   guint64 present;
@@ -104,28 +99,13 @@ set_exists_error (int folder_fd, const char *name, gsize asked, GError **error)
   return TRUE;
 }
 
-static IpcSegment *
-create (IpcSharedMemoryManager *self, int folder_fd, const char *name, gsize size, IpcAccess access, GError **error)
+static gboolean
+make_cb (gpointer data, int folder_fd, const char *name, GError **error)
 {
-  gsize wanted = size != 0 ? size : self->default_segment_size;
+  Making *making = data;
 
-  for (int i = 0; i < ATTEMPTS; i++)
-    {
-      g_autoptr(GError) reason = NULL;
-      IpcSegment *segment = ipc_segment_create (folder_fd, name, wanted, (access & IPC_ACCESS_WRITE) != 0, &reason);
-
-      if (segment != NULL)
-        return segment;
-      if (!g_error_matches (reason, IPC_ERROR, IPC_ERROR_EXISTS))
-        {
-          g_propagate_error (error, g_steal_pointer (&reason));
-          return NULL;
-        }
-      if (set_exists_error (folder_fd, name, size, error))
-        return NULL;
-    }
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "segment \"%s\": other processes make and delete it all the time", name);
-  return NULL;
+  making->segment = ipc_segment_create (folder_fd, name, making->wanted, making->writable, error);
+  return making->segment != NULL;
 }
 
 /**
@@ -150,28 +130,23 @@ create (IpcSharedMemoryManager *self, int folder_fd, const char *name, gsize siz
 IpcSharedMemory *
 ipc_shared_memory_manager_create_segment (IpcSharedMemoryManager *self, const char *name, gsize size, IpcAccess flags, GError **error)
 {
-  g_autoptr(IpcSharedMemory) segment = NULL;
-  IpcSegment *opened = NULL;
-  int folder_fd;
+  static const IpcSharedMaking funcs = { make_cb, explain_cb };
+  Making making = { .asked = size };
+  IpcSharedMemory *segment;
 
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY_MANAGER (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!check_name (name, error) || !check_access (name, &flags, error) ||
+  if (!ipc_shared_manager_check_name (&ipc_segment_class, name, error) || !check_access (name, &flags, error) ||
       !ipc_shared_memory_check_size (name, size, atomic_load (&self->limits->max_size), error))
     return NULL;
-  folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), TRUE, error);
-  if (folder_fd < 0)
+  making.wanted = size != 0 ? size : self->default_segment_size;
+  making.writable = (flags & IPC_ACCESS_WRITE) != 0;
+  if (!ipc_shared_manager_create (IPC_MANAGER (self), &ipc_segment_class, name, &funcs, &making, error))
     return NULL;
-  /* One that exists is not one more. */
-  if (faccessat (folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || ipc_manager_check_room (IPC_MANAGER (self), error))
-    opened = create (self, folder_fd, name, size, flags, error);
-  if (opened != NULL)
-    segment = hand_out (self, name, flags, opened);
-  close (folder_fd);
-  if (segment != NULL)
-    ipc_manager_refresh (IPC_MANAGER (self), name);
-  return g_steal_pointer (&segment);
+  segment = hand_out (self, name, flags, making.segment);
+  ipc_manager_refresh (IPC_MANAGER (self), name);
+  return segment;
 }
 
 /**
@@ -201,7 +176,7 @@ ipc_shared_memory_manager_open_segment (IpcSharedMemoryManager *self, const char
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY_MANAGER (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!check_name (name, error) || !check_access (name, &access, error))
+  if (!ipc_shared_manager_check_name (&ipc_segment_class, name, error) || !check_access (name, &access, error))
     return NULL;
   folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), FALSE, &reason);
   if (folder_fd >= 0)
@@ -239,26 +214,8 @@ ipc_shared_memory_manager_open_segment (IpcSharedMemoryManager *self, const char
 gboolean
 ipc_shared_memory_manager_delete_segment (IpcSharedMemoryManager *self, const char *name, GError **error)
 {
-  g_autoptr(GError) reason = NULL;
-  gboolean deleted;
-  int folder_fd;
-
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY_MANAGER (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!check_name (name, error))
-    return FALSE;
-  folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), FALSE, error);
-  if (folder_fd < 0)
-    return FALSE;
-  deleted = ipc_shared_object_delete (&ipc_segment_class, folder_fd, name, &reason);
-  close (folder_fd);
-  ipc_manager_refresh (IPC_MANAGER (self), name);
-  if (deleted)
-    return TRUE;
-  if (reason != NULL)
-    g_propagate_error (error, g_steal_pointer (&reason));
-  else
-    g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND, "segment: \"%s\" was deleted by somebody else just now", name);
-  return FALSE;
+  return ipc_shared_manager_delete (IPC_MANAGER (self), &ipc_segment_class, name, error);
 }

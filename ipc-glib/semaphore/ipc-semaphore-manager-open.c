@@ -5,13 +5,10 @@
  */
 #include "semaphore/ipc-semaphore-manager-private.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
-#include "core/ipc-name.h"
-
-#define ATTEMPTS 16
+#include "base/ipc-shared-manager-private.h"
 
 /* ---- what was handed out ---- */
 
@@ -49,15 +46,8 @@ hand_out (IpcSemaphoreManager *self, const char *name, IpcSemaphoreFile *file)
 /* ---- making and opening ---- */
 
 static gboolean
-check_arguments (const char *name, guint permits, GError **error)
+check_permits (const char *name, guint permits, GError **error)
 {
-  IpcFault fault = { 0 };
-
-  if (!ipc_name_check (name, &fault))
-    {
-      ipc_error_set_fault (error, &fault, "semaphore");
-      return FALSE;
-    }
   if (permits <= IPC_SEMAPHORE_MAX_PERMITS)
     return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_LIMIT_EXCEEDED, "semaphore \"%s\": %u permits, the limit is %u", name, permits,
@@ -65,10 +55,18 @@ check_arguments (const char *name, guint permits, GError **error)
   return FALSE;
 }
 
-/* It exists: says with how many. FALSE: it is gone again. */
-static gboolean
-set_exists_error (int folder_fd, const char *name, guint asked, GError **error)
+typedef struct
 {
+  guint asked;                  /* 0: the default */
+  guint wanted;
+  IpcSemaphoreFile file;
+} Making;
+
+/* It exists: says with how many. */
+static gboolean
+explain_cb (gpointer data, int folder_fd, const char *name, GError **error)
+{
+  guint asked = ((Making *) data)->asked;
   g_autoptr(GError) reason = NULL;
   IpcSemaphoreFile file;
   guint present;
@@ -90,26 +88,11 @@ set_exists_error (int folder_fd, const char *name, guint asked, GError **error)
 }
 
 static gboolean
-create_file (IpcSemaphoreManager *self, IpcSemaphoreFile *file, int folder_fd, const char *name, guint permits, GError **error)
+make_cb (gpointer data, int folder_fd, const char *name, GError **error)
 {
-  guint wanted = permits != 0 ? permits : self->default_permits;
+  Making *making = data;
 
-  for (int i = 0; i < ATTEMPTS; i++)
-    {
-      g_autoptr(GError) reason = NULL;
-
-      if (ipc_semaphore_file_create (file, folder_fd, name, wanted, &reason))
-        return TRUE;
-      if (!g_error_matches (reason, IPC_ERROR, IPC_ERROR_EXISTS))
-        {
-          g_propagate_error (error, g_steal_pointer (&reason));
-          return FALSE;
-        }
-      if (set_exists_error (folder_fd, name, permits, error))
-        return FALSE;
-    }
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "semaphore \"%s\": other processes make and delete it all the time", name);
-  return FALSE;
+  return ipc_semaphore_file_create (&making->file, folder_fd, name, making->wanted, error);
 }
 
 /**
@@ -133,26 +116,20 @@ create_file (IpcSemaphoreManager *self, IpcSemaphoreFile *file, int folder_fd, c
 IpcSemaphore *
 ipc_semaphore_manager_create_semaphore (IpcSemaphoreManager *self, const char *name, guint permits, GError **error)
 {
-  g_autoptr(IpcSemaphore) semaphore = NULL;
-  IpcSemaphoreFile file;
-  int folder_fd;
+  static const IpcSharedMaking funcs = { make_cb, explain_cb };
+  Making making = { .asked = permits };
+  IpcSemaphore *semaphore;
 
   g_return_val_if_fail (IPC_IS_SEMAPHORE_MANAGER (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!check_arguments (name, permits, error))
+  making.wanted = permits != 0 ? permits : self->default_permits;
+  if (!ipc_shared_manager_check_name (&ipc_semaphore_file_class, name, error) || !check_permits (name, permits, error) ||
+      !ipc_shared_manager_create (IPC_MANAGER (self), &ipc_semaphore_file_class, name, &funcs, &making, error))
     return NULL;
-  folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), TRUE, error);
-  if (folder_fd < 0)
-    return NULL;
-  /* One that exists is not one more. */
-  if ((faccessat (folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || ipc_manager_check_room (IPC_MANAGER (self), error)) &&
-      create_file (self, &file, folder_fd, name, permits, error))
-    semaphore = hand_out (self, name, &file);
-  close (folder_fd);
-  if (semaphore != NULL)
-    ipc_manager_refresh (IPC_MANAGER (self), name);
-  return g_steal_pointer (&semaphore);
+  semaphore = hand_out (self, name, &making.file);
+  ipc_manager_refresh (IPC_MANAGER (self), name);
+  return semaphore;
 }
 
 /**
@@ -182,7 +159,7 @@ ipc_semaphore_manager_open_semaphore (IpcSemaphoreManager *self, const char *nam
   g_return_val_if_fail (IPC_IS_SEMAPHORE_MANAGER (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!check_arguments (name, 1, error))
+  if (!ipc_shared_manager_check_name (&ipc_semaphore_file_class, name, error))
     return NULL;
   folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), FALSE, &reason);
   if (folder_fd >= 0)
@@ -216,26 +193,8 @@ ipc_semaphore_manager_open_semaphore (IpcSemaphoreManager *self, const char *nam
 gboolean
 ipc_semaphore_manager_delete_semaphore (IpcSemaphoreManager *self, const char *name, GError **error)
 {
-  g_autoptr(GError) reason = NULL;
-  gboolean deleted;
-  int folder_fd;
-
   g_return_val_if_fail (IPC_IS_SEMAPHORE_MANAGER (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!check_arguments (name, 1, error))
-    return FALSE;
-  folder_fd = ipc_manager_open_folder (IPC_MANAGER (self), FALSE, error);
-  if (folder_fd < 0)
-    return FALSE;
-  deleted = ipc_shared_object_delete (&ipc_semaphore_file_class, folder_fd, name, &reason);
-  close (folder_fd);
-  ipc_manager_refresh (IPC_MANAGER (self), name);
-  if (deleted)
-    return TRUE;
-  if (reason != NULL)
-    g_propagate_error (error, g_steal_pointer (&reason));
-  else
-    g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND, "semaphore: \"%s\" was deleted by somebody else just now", name);
-  return FALSE;
+  return ipc_shared_manager_delete (IPC_MANAGER (self), &ipc_semaphore_file_class, name, error);
 }
