@@ -82,6 +82,8 @@ ipc_delivery_new (IpcMessageQueue *queue, IpcQueueItem *item, IpcConsumer *consu
   return self;
 }
 
+#define CALL(self, func, ...) STORE_CALL ((self)->queue, func) (STORE ((self)->queue), (self)->queue->name, (self)->item, __VA_ARGS__)
+
 /* ---- settling ---- */
 
 /* Takes the right to settle it. */
@@ -111,7 +113,7 @@ end (IpcDelivery *self, gboolean done)
 static gboolean
 ack_now (IpcDelivery *self, gint64 unused, const char *text, GCancellable *cancellable, GError **error)
 {
-  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, ack) (STORE (self->queue), self->queue->name, self->item, error));
+  return begin (self, cancellable, error) && end (self, CALL (self, ack, error));
 }
 
 static gboolean
@@ -123,13 +125,13 @@ nack_now (IpcDelivery *self, gint64 delay, const char *text, GCancellable *cance
                    "queue \"%s\": a delay of %" G_GINT64_FORMAT " ms: allowed are -1 (longer each time), 0 and more", self->queue->name, delay);
       return FALSE;
     }
-  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, nack) (STORE (self->queue), self->queue->name, self->item, delay, TRUE, error));
+  return begin (self, cancellable, error) && end (self, CALL (self, nack, delay, TRUE, error));
 }
 
 static gboolean
 reject_now (IpcDelivery *self, gint64 unused, const char *reason, GCancellable *cancellable, GError **error)
 {
-  return begin (self, cancellable, error) && end (self, STORE_CALL (self->queue, reject) (STORE (self->queue), self->queue->name, self->item, reason, error));
+  return begin (self, cancellable, error) && end (self, CALL (self, reject, reason, error));
 }
 
 static gboolean
@@ -145,7 +147,7 @@ extend_now (IpcDelivery *self, gint64 duration, const char *text, GCancellable *
     return FALSE;
   /* It is still to be settled. */
   g_atomic_int_set (&self->settled, FALSE);
-  return STORE_CALL (self->queue, extend) (STORE (self->queue), self->queue->name, self->item, duration, error);
+  return CALL (self, extend, duration, error);
 }
 
 /* ---- the same without blocking ---- */
@@ -454,7 +456,7 @@ ipc_delivery_finalize (GObject *object)
   IpcDelivery *self = IPC_DELIVERY (object);
 
   if (self->generation == ipc_fork_generation () && g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
-    end (self, STORE_CALL (self->queue, nack) (STORE (self->queue), self->queue->name, self->item, 0, TRUE, NULL));
+    end (self, CALL (self, nack, 0, TRUE, NULL));
   g_clear_object (&self->consumer);
   g_clear_pointer (&self->item, ipc_queue_item_unref);
   g_clear_object (&self->queue);
