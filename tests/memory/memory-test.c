@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory-test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 IpcSharedMemoryManager *
@@ -217,6 +219,37 @@ storm (Peer *self, gsize size)
     }
 }
 
+/* ── In the middle of a write ── */
+
+static gpointer withheld;       /* what cannot be read yet */
+static gsize withheld_size;
+
+static void
+stop_and_give (int number)
+{
+  kill (getpid (), SIGSTOP);
+  if (mprotect (withheld, withheld_size, PROT_READ) != 0)
+    _exit (1);
+}
+
+/* The second half of what is written is only there when it has been stopped. */
+static void
+stop_in_write (Peer *self, gsize size)
+{
+  const struct sigaction action = { .sa_handler = stop_and_give };
+  g_autoptr(GError) error = NULL;
+  guint8 *bytes = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  g_assert_true (bytes != MAP_FAILED);
+  memset (bytes, 1, size);
+  withheld = bytes + size / 2;
+  withheld_size = size - size / 2;
+  g_assert_no_errno (sigaction (SIGSEGV, &action, NULL));
+  g_assert_no_errno (mprotect (withheld, withheld_size, PROT_NONE));
+  answer (ipc_shared_memory_write_data (self->segment, 0, bytes, size, &error), &error, "written");
+  munmap (bytes, size);
+}
+
 /* With the lock it makes two writes that belong together. */
 static G_NORETURN void
 locking_storm (Peer *self)
@@ -345,6 +378,8 @@ obey_bytes (Peer *self, char **words)
     ipc_test_tell ("%" G_GSIZE_FORMAT, ipc_shared_memory_get_size (self->segment));
   else if (g_str_equal (words[0], "notify"))
     notify (self, (guint) number (words, 1));
+  else if (g_str_equal (words[0], "stop-in-write"))
+    stop_in_write (self, (gsize) number (words, 1));
   else if (g_str_equal (words[0], "storm"))
     storm (self, (gsize) number (words, 1));
   else
@@ -414,4 +449,20 @@ memory_test_command (IpcTestPeer *peer, const char *command, const char *expecte
   ipc_test_peer_write_line (peer, command);
   if (expected != NULL)
     ipc_test_peer_expect (peer, expected);
+}
+
+static gboolean
+is_stopped (IpcTestPeer *peer)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", (int) ipc_test_peer_get_pid (peer));
+  g_autofree char *status = NULL;
+
+  /* The state stands behind the name, which is in brackets. */
+  return g_file_get_contents (path, &status, NULL, NULL) && g_str_has_prefix (strrchr (status, ')'), ") T");
+}
+
+void
+memory_test_wait_stopped (IpcTestPeer *peer)
+{
+  ipc_test_wait_for (is_stopped (peer));
 }

@@ -44,6 +44,7 @@ gboolean memory_test_is_whole (gconstpointer block, gsize size);
  *   write OFFSET VALUE SIZE   "written"
  *   read OFFSET SIZE          the value, if all bytes are the same, or "mixed"
  *   add OFFSET SUMMAND        the sum
+ *   stop-in-write SIZE        stops itself in the middle of writing that to the beginning; when it may go on: "written"
  *   storm SIZE                writes blocks to the beginning, until it is killed: "storming"
  *   locking-storm             locks and unlocks, until it is killed: "storming"
  *   fork                      a child that has checked that it is nobody: "forked"; it stays
@@ -52,5 +53,7 @@ gboolean memory_test_is_whole (gconstpointer block, gsize size);
  */
 IpcTestPeer *memory_test_spawn        (const char *directory, const char *name);
 void         memory_test_command      (IpcTestPeer *peer, const char *command, const char *answer);
+/* Waits until it is stopped. */
+void         memory_test_wait_stopped (IpcTestPeer *peer);
 int          memory_test_role         (char **arguments);
 #define MEMORY_TEST_ROLE { "memory-peer", memory_test_role }
