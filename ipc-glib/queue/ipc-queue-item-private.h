@@ -16,7 +16,6 @@ typedef struct
   gint64 created_at;            /* µs UTC */
   gint64 expires_at;            /* µs UTC, for people; 0: never */
   guint attempt;                /* how often it was delivered, this time included */
-  gint64 last_delivered;        /* µs UTC; 0: never */
   char *dedup_id;               /* (owned) (nullable) */
   guint64 lease;                /* tells one delivery from the next */
   char *reason;                 /* (owned) (nullable): of a dead letter */

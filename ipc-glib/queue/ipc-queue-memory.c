@@ -466,8 +466,7 @@ ipc_queue_memory_take (IpcQueueMemory *self, gint64 *next_at)
   item = get_own_item (entry);
   item->attempt++;
   item->lease = __atomic_add_fetch (&last_lease, 1, __ATOMIC_RELAXED);
-  item->last_delivered = g_get_real_time ();
-  self->counts.last_accessed = item->last_delivered;
+  self->counts.last_accessed = g_get_real_time ();
   put_leased (self, entry, g_get_monotonic_time () + (gint64) LEASE_MS * 1000);
   return ipc_queue_item_ref (item);
 }
