@@ -196,6 +196,21 @@ typedef enum
 } IpcPriority;
 
 /**
+ * IpcDurability:
+ * @IPC_DURABILITY_FULL: what was done survives a power cut
+ * @IPC_DURABILITY_NORMAL: what was done survives the death of any process; the last of it may be lost in a power cut
+ *
+ * What something that was written survives. The state after a power cut is consistent either way.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  IPC_DURABILITY_FULL = 0,
+  IPC_DURABILITY_NORMAL = 1,
+} IpcDurability;
+
+/**
  * IpcQueueFeature:
  * @IPC_QUEUE_FEATURE_DURABLE: messages survive the processes
  * @IPC_QUEUE_FEATURE_SHARED: several processes use the same queues

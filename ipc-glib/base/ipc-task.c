@@ -32,6 +32,13 @@ now_for (gint timeout)
   return (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 + LONGEST_TICK_US;
 }
 
+void
+ipc_task_fail (GTask *task, GError *error)
+{
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
 gboolean
 ipc_timeout_to_deadline (gint timeout, gint default_timeout, gint64 *deadline, GError **error)
 {

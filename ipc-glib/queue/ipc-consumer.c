@@ -80,10 +80,12 @@ ipc_consumer_new (IpcMessageQueue *queue, guint prefetch, IpcDeliveryFunc callba
   return self;
 }
 
-gboolean
-ipc_consumer_has_room (IpcConsumer *self)
+guint
+ipc_consumer_get_room (IpcConsumer *self)
 {
-  return self->queue != NULL && (guint) g_atomic_int_get (&self->n_unsettled) < self->prefetch;
+  guint n_unsettled = (guint) g_atomic_int_get (&self->n_unsettled);
+
+  return self->queue != NULL && n_unsettled < self->prefetch ? self->prefetch - n_unsettled : 0;
 }
 
 /* It may be stopped in the callback. */

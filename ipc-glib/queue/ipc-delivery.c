@@ -9,6 +9,7 @@
 #include "base/ipc-task-private.h"
 #include "ipc-enums.h"
 #include "queue/ipc-message-queue-private.h"
+#include "queue/ipc-queue-call-private.h"
 
 /**
  * IpcDelivery:
@@ -86,12 +87,35 @@ ipc_delivery_new (IpcMessageQueue *queue, IpcQueueItem *item, IpcConsumer *consu
 
 /* ---- settling ---- */
 
+static gboolean
+ack (gpointer self, IpcQueueCall *call, GError **error)
+{
+  return CALL (IPC_DELIVERY (self), ack, error);
+}
+
+static gboolean
+nack (gpointer self, IpcQueueCall *call, GError **error)
+{
+  return CALL (IPC_DELIVERY (self), nack, call->delay, TRUE, error);
+}
+
+static gboolean
+reject (gpointer self, IpcQueueCall *call, GError **error)
+{
+  return CALL (IPC_DELIVERY (self), reject, call->text, error);
+}
+
+static gboolean
+extend (gpointer self, IpcQueueCall *call, GError **error)
+{
+  return CALL (IPC_DELIVERY (self), extend, call->delay, error);
+}
+
 /* Takes the right to settle it. */
 static gboolean
 begin (IpcDelivery *self, GCancellable *cancellable, GError **error)
 {
-  if (!ipc_error_check_fork (self->generation, "the delivery", error) ||
-      (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error)))
+  if (!ipc_error_check_fork (self->generation, "the delivery", error) || g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
     return TRUE;
@@ -100,72 +124,103 @@ begin (IpcDelivery *self, GCancellable *cancellable, GError **error)
   return FALSE;
 }
 
-/* Also where somebody else has it by now. */
-static gboolean
-end (IpcDelivery *self, gboolean done)
+static void
+tell_settled (IpcDelivery *self)
 {
   if (self->consumer != NULL)
     ipc_consumer_settled (self->consumer);
   ipc_message_queue_changed (self->queue);
-  return done;
 }
 
+/* Nobody can settle it any more. */
 static gboolean
-ack_now (IpcDelivery *self, gint64 unused, const char *text, GCancellable *cancellable, GError **error)
+is_lost (const GError *error)
 {
-  return begin (self, cancellable, error) && end (self, CALL (self, ack, error));
+  return g_error_matches (error, IPC_ERROR, IPC_ERROR_LEASE_LOST) || g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_FOUND);
 }
 
-static gboolean
-nack_now (IpcDelivery *self, gint64 delay, const char *text, GCancellable *cancellable, GError **error)
-{
-  if (delay < -1)
-    {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT,
-                   "queue \"%s\": a delay of %" G_GINT64_FORMAT " ms: allowed are -1 (longer each time), 0 and more", self->queue->name, delay);
-      return FALSE;
-    }
-  return begin (self, cancellable, error) && end (self, CALL (self, nack, delay, TRUE, error));
-}
-
-static gboolean
-reject_now (IpcDelivery *self, gint64 unused, const char *reason, GCancellable *cancellable, GError **error)
-{
-  return begin (self, cancellable, error) && end (self, CALL (self, reject, reason, error));
-}
-
-static gboolean
-extend_now (IpcDelivery *self, gint64 duration, const char *text, GCancellable *cancellable, GError **error)
-{
-  if (duration <= 0)
-    {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "queue \"%s\": to extend by %" G_GINT64_FORMAT " ms, at least 1", self->queue->name,
-                   duration);
-      return FALSE;
-    }
-  if (!begin (self, cancellable, error))
-    return FALSE;
-  /* It is still to be settled. */
-  g_atomic_int_set (&self->settled, FALSE);
-  return CALL (self, extend, duration, error);
-}
-
-/* ---- the same without blocking ---- */
-
-typedef gboolean (*SettleFunc) (IpcDelivery *self, gint64 number, const char *text, GCancellable *cancellable, GError **error);
-
-/* What settles in memory does not block; it is only told later. */
+/* Also where somebody else has it by now. Where the store could not do it, it may be tried again. */
 static void
-settle_async (IpcDelivery *self, SettleFunc func, gint64 number, const char *text, GTask *task)
+settled (gpointer source, IpcQueueCall *call, const GError *error)
 {
+  IpcDelivery *self = source;
+
+  if (error != NULL && !is_lost (error))
+    g_atomic_int_set (&self->settled, FALSE);
+  else
+    tell_settled (self);
+}
+
+/* It is still to be settled. */
+static void
+extended (gpointer source, IpcQueueCall *call, const GError *error)
+{
+  g_atomic_int_set (&IPC_DELIVERY (source)->settled, FALSE);
+}
+
+static gboolean
+check_nack (IpcDelivery *self, gint64 delay, GError **error)
+{
+  if (delay >= -1)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "queue \"%s\": a delay of %" G_GINT64_FORMAT " ms: allowed are -1 (longer each time), 0 and more",
+               self->queue->name, delay);
+  return FALSE;
+}
+
+static gboolean
+check_extend (IpcDelivery *self, gint64 duration, GError **error)
+{
+  if (duration > 0)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "queue \"%s\": to extend by %" G_GINT64_FORMAT " ms, at least 1", self->queue->name, duration);
+  return FALSE;
+}
+
+/* FUNC is one of the four above. */
+static gboolean
+prepare (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char *text, GCancellable *cancellable, IpcQueueCall *call, GError **error)
+{
+  if ((func == nack && !check_nack (self, delay, error)) || (func == extend && !check_extend (self, delay, error)) ||
+      !begin (self, cancellable, error))
+    return FALSE;
+  *call = (IpcQueueCall){
+    .func = func,
+    .end = func == extend ? extended : settled,
+    .cancellable = cancellable,
+    .delay = delay,
+    .text = g_strdup (text),
+  };
+  return TRUE;
+}
+
+static gboolean
+settle (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char *text, GCancellable *cancellable, GError **error)
+{
+  g_auto(IpcQueueCall) call = { 0 };
+
+  return prepare (self, func, delay, text, cancellable, &call, error) && ipc_queue_call_run (&call, self, STORE (self->queue), error);
+}
+
+/* Takes TASK. */
+static void
+settle_async (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char *text, GTask *task)
+{
+  g_auto(IpcQueueCall) call = { 0 };
   GError *error = NULL;
 
-  g_task_set_check_cancellable (task, FALSE);
-  if (func (self, number, text, g_task_get_cancellable (task), &error))
-    g_task_return_boolean (task, TRUE);
+  if (prepare (self, func, delay, text, g_task_get_cancellable (task), &call, &error))
+    ipc_queue_call_start (&call, task, STORE (self->queue));
   else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+    ipc_task_fail (task, error);
+}
+
+static gboolean
+settle_finish (GAsyncResult *result, GError **error)
+{
+  g_autoptr(IpcQueueCall) call = ipc_queue_call_finish (result, error);
+
+  return call != NULL;
 }
 
 /**
@@ -190,7 +245,7 @@ ipc_delivery_ack (IpcDelivery *self, GCancellable *cancellable, GError **error)
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return ack_now (self, 0, NULL, cancellable, error);
+  return settle (self, ack, 0, NULL, cancellable, error);
 }
 
 /**
@@ -210,7 +265,7 @@ ipc_delivery_ack_async (IpcDelivery *self, GCancellable *cancellable, GAsyncRead
   g_return_if_fail (IPC_IS_DELIVERY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  settle_async (self, ack_now, 0, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_ack_async));
+  settle_async (self, ack, 0, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_ack_async));
 }
 
 /**
@@ -233,7 +288,7 @@ ipc_delivery_ack_finish (IpcDelivery *self, GAsyncResult *result, GError **error
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_delivery_ack_async), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return settle_finish (result, error);
 }
 
 /**
@@ -260,7 +315,7 @@ ipc_delivery_nack (IpcDelivery *self, gint64 delay, GCancellable *cancellable, G
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return nack_now (self, delay, NULL, cancellable, error);
+  return settle (self, nack, delay, NULL, cancellable, error);
 }
 
 /**
@@ -281,7 +336,7 @@ ipc_delivery_nack_async (IpcDelivery *self, gint64 delay, GCancellable *cancella
   g_return_if_fail (IPC_IS_DELIVERY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  settle_async (self, nack_now, delay, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_nack_async));
+  settle_async (self, nack, delay, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_nack_async));
 }
 
 /**
@@ -304,7 +359,7 @@ ipc_delivery_nack_finish (IpcDelivery *self, GAsyncResult *result, GError **erro
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_delivery_nack_async), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return settle_finish (result, error);
 }
 
 /**
@@ -330,7 +385,7 @@ ipc_delivery_reject (IpcDelivery *self, const char *reason, GCancellable *cancel
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return reject_now (self, 0, reason, cancellable, error);
+  return settle (self, reject, 0, reason, cancellable, error);
 }
 
 /**
@@ -351,7 +406,7 @@ ipc_delivery_reject_async (IpcDelivery *self, const char *reason, GCancellable *
   g_return_if_fail (IPC_IS_DELIVERY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  settle_async (self, reject_now, 0, reason, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_reject_async));
+  settle_async (self, reject, 0, reason, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_reject_async));
 }
 
 /**
@@ -374,7 +429,7 @@ ipc_delivery_reject_finish (IpcDelivery *self, GAsyncResult *result, GError **er
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_delivery_reject_async), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return settle_finish (result, error);
 }
 
 /**
@@ -400,7 +455,7 @@ ipc_delivery_extend (IpcDelivery *self, gint64 duration, GCancellable *cancellab
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return extend_now (self, duration, NULL, cancellable, error);
+  return settle (self, extend, duration, NULL, cancellable, error);
 }
 
 /**
@@ -421,7 +476,7 @@ ipc_delivery_extend_async (IpcDelivery *self, gint64 duration, GCancellable *can
   g_return_if_fail (IPC_IS_DELIVERY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  settle_async (self, extend_now, duration, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_extend_async));
+  settle_async (self, extend, duration, NULL, ipc_task_new (self, cancellable, callback, user_data, ipc_delivery_extend_async));
 }
 
 /**
@@ -444,7 +499,7 @@ ipc_delivery_extend_finish (IpcDelivery *self, GAsyncResult *result, GError **er
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_delivery_extend_async), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return settle_finish (result, error);
 }
 
 /* ---- the object ---- */
@@ -456,7 +511,10 @@ ipc_delivery_finalize (GObject *object)
   IpcDelivery *self = IPC_DELIVERY (object);
 
   if (self->generation == ipc_fork_generation () && g_atomic_int_compare_and_exchange (&self->settled, FALSE, TRUE))
-    end (self, CALL (self, nack, 0, TRUE, NULL));
+    {
+      ipc_queue_center_give_back (self->queue->center, self->queue->name, self->item, TRUE);
+      tell_settled (self);
+    }
   g_clear_object (&self->consumer);
   g_clear_pointer (&self->item, ipc_queue_item_unref);
   g_clear_object (&self->queue);

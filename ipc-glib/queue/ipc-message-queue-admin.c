@@ -6,6 +6,7 @@
 
 #include "base/ipc-task-private.h"
 #include "queue/ipc-message-queue-private.h"
+#include "queue/ipc-queue-call-private.h"
 
 /* (transfer full): objects for items. Takes ITEMS. */
 static GPtrArray *
@@ -33,63 +34,108 @@ wrap (IpcMessageQueue *self, GPtrArray *items, gboolean dead)
 }
 
 static gboolean
-may_begin (IpcMessageQueue *self, GCancellable *cancellable, GError **error)
+peek (gpointer source, IpcQueueCall *call, GError **error)
 {
-  return ipc_message_queue_check (self, error) && (cancellable == NULL || !g_cancellable_set_error_if_cancelled (cancellable, error));
+  IpcMessageQueue *self = source;
+
+  call->found = wrap (self, STORE_CALL (self, peek) (STORE (self), self->name, (guint) call->number, error), FALSE);
+  return call->found != NULL;
 }
 
-static GPtrArray *
-peek_now (IpcMessageQueue *self, guint64 max, GCancellable *cancellable, GError **error)
+static gboolean
+list_dead (gpointer source, IpcQueueCall *call, GError **error)
 {
-  if (!may_begin (self, cancellable, error))
-    return NULL;
-  return wrap (self, STORE_CALL (self, peek) (STORE (self), self->name, (guint) max, error), FALSE);
+  IpcMessageQueue *self = source;
+
+  call->found = wrap (self, STORE_CALL (self, list_dead) (STORE (self), self->name, (guint) call->number, error), TRUE);
+  return call->found != NULL;
 }
 
-static GPtrArray *
-list_dead_now (IpcMessageQueue *self, guint64 max, GCancellable *cancellable, GError **error)
+static gboolean
+set_result (IpcQueueCall *call, gint64 n)
 {
-  if (!may_begin (self, cancellable, error))
-    return NULL;
-  return wrap (self, STORE_CALL (self, list_dead) (STORE (self), self->name, (guint) max, error), TRUE);
+  if (n < 0)
+    return FALSE;
+  call->result = (guint64) n;
+  return TRUE;
 }
 
-static gint64
-purge_now (IpcMessageQueue *self, guint64 unused, GCancellable *cancellable, GError **error)
+static gboolean
+purge (gpointer source, IpcQueueCall *call, GError **error)
 {
-  gint64 n = may_begin (self, cancellable, error) ? STORE_CALL (self, purge) (STORE (self), self->name, error) : -1;
+  IpcMessageQueue *self = source;
 
-  if (n > 0)
-    ipc_message_queue_changed (self);
-  return n;
+  return set_result (call, STORE_CALL (self, purge) (STORE (self), self->name, error));
 }
 
-static gint64
-redrive_now (IpcMessageQueue *self, guint64 id, GCancellable *cancellable, GError **error)
+static gboolean
+redrive (gpointer source, IpcQueueCall *call, GError **error)
 {
-  return may_begin (self, cancellable, error) ? STORE_CALL (self, redrive) (STORE (self), self->name, id, error) : -1;
-}
+  IpcMessageQueue *self = source;
 
-/* ---- without blocking ---- */
-
-static void
-return_array (GTask *task, GPtrArray *array, GError *error)
-{
-  if (array != NULL)
-    g_task_return_pointer (task, array, (GDestroyNotify) g_ptr_array_unref);
-  else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+  return set_result (call, STORE_CALL (self, redrive) (STORE (self), self->name, call->number, error));
 }
 
 static void
-return_number (GTask *task, gint64 number, GError *error)
+purged (gpointer source, IpcQueueCall *call, const GError *error)
 {
-  if (number >= 0)
-    g_task_return_int (task, (gssize) number);
+  if (error == NULL && call->result > 0)
+    ipc_message_queue_changed (source);
+}
+
+/* ---- how they are called ---- */
+
+/* FALSE with ERROR; else *CALL is to be cleared. */
+static gboolean
+run (IpcMessageQueue *self, IpcQueueCall *call, GCancellable *cancellable, GError **error)
+{
+  call->cancellable = cancellable;
+  return ipc_message_queue_check (self, error) && ipc_queue_call_run (call, self, STORE (self), error);
+}
+
+static GPtrArray *
+run_for_array (IpcMessageQueue *self, IpcQueueCallFunc func, guint64 number, GCancellable *cancellable, GError **error)
+{
+  g_auto(IpcQueueCall) call = { .func = func, .number = number };
+
+  return run (self, &call, cancellable, error) ? g_steal_pointer (&call.found) : NULL;
+}
+
+static gint64
+run_for_number (IpcMessageQueue *self, IpcQueueCallFunc func, IpcQueueEndFunc end, guint64 number, GCancellable *cancellable, GError **error)
+{
+  g_auto(IpcQueueCall) call = { .func = func, .end = end, .number = number };
+
+  return run (self, &call, cancellable, error) ? (gint64) call.result : -1;
+}
+
+/* Takes TASK. */
+static void
+start (IpcMessageQueue *self, IpcQueueCallFunc func, IpcQueueEndFunc end, guint64 number, GTask *task)
+{
+  g_auto(IpcQueueCall) call = { .func = func, .end = end, .number = number };
+  GError *error = NULL;
+
+  if (ipc_message_queue_check (self, &error))
+    ipc_queue_call_start (&call, task, STORE (self));
   else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+    ipc_task_fail (task, error);
+}
+
+static GPtrArray *
+finish_array (GAsyncResult *result, GError **error)
+{
+  g_autoptr(IpcQueueCall) call = ipc_queue_call_finish (result, error);
+
+  return call != NULL ? g_steal_pointer (&call->found) : NULL;
+}
+
+static gint64
+finish_number (GAsyncResult *result, GError **error)
+{
+  g_autoptr(IpcQueueCall) call = ipc_queue_call_finish (result, error);
+
+  return call != NULL ? (gint64) call->result : -1;
 }
 
 /**
@@ -115,7 +161,7 @@ ipc_message_queue_peek (IpcMessageQueue *self, guint max, GCancellable *cancella
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return peek_now (self, max, cancellable, error);
+  return run_for_array (self, peek, max, cancellable, error);
 }
 
 /**
@@ -133,14 +179,10 @@ ipc_message_queue_peek (IpcMessageQueue *self, guint max, GCancellable *cancella
 void
 ipc_message_queue_peek_async (IpcMessageQueue *self, guint max, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  GError *error = NULL;
-  GPtrArray *array;
-
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  array = peek_now (self, max, cancellable, &error);
-  return_array (ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_peek_async), array, error);
+  start (self, peek, NULL, max, ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_peek_async));
 }
 
 /**
@@ -163,7 +205,7 @@ ipc_message_queue_peek_finish (IpcMessageQueue *self, GAsyncResult *result, GErr
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_peek_async), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return finish_array (result, error);
 }
 
 /**
@@ -188,7 +230,7 @@ ipc_message_queue_list_dead (IpcMessageQueue *self, guint max, GCancellable *can
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return list_dead_now (self, max, cancellable, error);
+  return run_for_array (self, list_dead, max, cancellable, error);
 }
 
 /**
@@ -206,14 +248,10 @@ ipc_message_queue_list_dead (IpcMessageQueue *self, guint max, GCancellable *can
 void
 ipc_message_queue_list_dead_async (IpcMessageQueue *self, guint max, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  GError *error = NULL;
-  GPtrArray *array;
-
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  array = list_dead_now (self, max, cancellable, &error);
-  return_array (ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_list_dead_async), array, error);
+  start (self, list_dead, NULL, max, ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_list_dead_async));
 }
 
 /**
@@ -236,7 +274,7 @@ ipc_message_queue_list_dead_finish (IpcMessageQueue *self, GAsyncResult *result,
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_list_dead_async), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return finish_array (result, error);
 }
 
 /**
@@ -260,7 +298,7 @@ ipc_message_queue_purge (IpcMessageQueue *self, GCancellable *cancellable, GErro
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return purge_now (self, 0, cancellable, error);
+  return run_for_number (self, purge, purged, 0, cancellable, error);
 }
 
 /**
@@ -277,14 +315,10 @@ ipc_message_queue_purge (IpcMessageQueue *self, GCancellable *cancellable, GErro
 void
 ipc_message_queue_purge_async (IpcMessageQueue *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  GError *error = NULL;
-  gint64 number;
-
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  number = purge_now (self, 0, cancellable, &error);
-  return_number (ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_purge_async), number, error);
+  start (self, purge, purged, 0, ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_purge_async));
 }
 
 /**
@@ -307,7 +341,7 @@ ipc_message_queue_purge_finish (IpcMessageQueue *self, GAsyncResult *result, GEr
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_purge_async), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return g_task_propagate_int (G_TASK (result), error);
+  return finish_number (result, error);
 }
 
 /**
@@ -332,7 +366,7 @@ ipc_message_queue_redrive (IpcMessageQueue *self, guint64 id, GCancellable *canc
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return redrive_now (self, id, cancellable, error);
+  return run_for_number (self, redrive, NULL, id, cancellable, error);
 }
 
 /**
@@ -350,14 +384,10 @@ ipc_message_queue_redrive (IpcMessageQueue *self, guint64 id, GCancellable *canc
 void
 ipc_message_queue_redrive_async (IpcMessageQueue *self, guint64 id, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  GError *error = NULL;
-  gint64 number;
-
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  number = redrive_now (self, id, cancellable, &error);
-  return_number (ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_redrive_async), number, error);
+  start (self, redrive, NULL, id, ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_redrive_async));
 }
 
 /**
@@ -380,5 +410,5 @@ ipc_message_queue_redrive_finish (IpcMessageQueue *self, GAsyncResult *result, G
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_redrive_async), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return g_task_propagate_int (G_TASK (result), error);
+  return finish_number (result, error);
 }

@@ -9,6 +9,8 @@
 #include "base/ipc-task-private.h"
 #include "queue/ipc-message-queue-private.h"
 
+#define RETRY_US (1 * G_USEC_PER_SEC)   /* after the store has failed */
+
 /* One of consume_async(); the data of its task. */
 typedef struct
 {
@@ -46,10 +48,11 @@ cancelled_cb (GCancellable *cancellable, gpointer data)
 static IpcQueueItem *
 take (IpcMessageQueue *self, gint64 *next_at, GError **error)
 {
-  IpcQueueItem *item = STORE_CALL (self, take) (STORE (self), self->name, next_at, error);
+  IpcQueueItem *item;
 
-  if (item != NULL)
-    ipc_message_queue_changed (self);
+  if (STORE_CALL (self, take) (STORE (self), self->name, &item, 1, next_at, error) == 0)
+    return NULL;
+  ipc_message_queue_changed (self);
   return item;
 }
 
@@ -140,21 +143,26 @@ fail_wait (IpcMessageQueue *self, Wait *wait, GError *error)
   g_object_unref (task);
 }
 
+/* One that does not want to wait at all has had its turn when the store was found to be empty. */
 static gboolean
-is_over (const Wait *wait, gint64 now)
+is_over_locked (IpcMessageQueue *self, const Wait *wait, gint64 now, gboolean has_looked)
 {
-  return g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)) || (wait->deadline != 0 && wait->deadline <= now);
+  if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
+    return TRUE;
+  if (wait->timeout == 0)
+    return has_looked && self->take.was_empty && !self->take.is_pending;
+  return wait->deadline != 0 && wait->deadline <= now;
 }
 
 /* (transfer none) (nullable) */
 static Wait *
-pop_over (IpcMessageQueue *self, gint64 now)
+pop_over (IpcMessageQueue *self, gint64 now, gboolean has_looked)
 {
   Wait *found = NULL;
 
   g_mutex_lock (&self->lock);
   for (GList *link = self->waits.head; link != NULL && found == NULL; link = link->next)
-    if (is_over (link->data, now))
+    if (is_over_locked (self, link->data, now, has_looked))
       {
         found = link->data;
         g_queue_delete_link (&self->waits, link);
@@ -165,12 +173,12 @@ pop_over (IpcMessageQueue *self, gint64 now)
 }
 
 static void
-end_those_that_are_over (IpcMessageQueue *self)
+end_those_that_are_over (IpcMessageQueue *self, gboolean has_looked)
 {
   gint64 now = g_get_monotonic_time ();
   Wait *wait;
 
-  while ((wait = pop_over (self, now)) != NULL)
+  while ((wait = pop_over (self, now, has_looked)) != NULL)
     if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
       fail_wait (self, wait, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "queue \"%s\": waiting for a message was cancelled", self->name));
     else
@@ -200,7 +208,8 @@ get_first_deadline (IpcMessageQueue *self)
 
   g_mutex_lock (&self->lock);
   for (GList *link = self->waits.head; link != NULL; link = link->next)
-    first = earlier (first, ((Wait *) link->data)->deadline);
+    if (((Wait *) link->data)->timeout != 0)
+      first = earlier (first, ((Wait *) link->data)->deadline);
   g_mutex_unlock (&self->lock);
   return first;
 }
@@ -215,7 +224,7 @@ next_consumer_locked (IpcMessageQueue *self)
     {
       IpcConsumer *consumer = self->consumers->pdata[(self->next_consumer + i) % self->consumers->len];
 
-      if (!ipc_consumer_has_room (consumer))
+      if (ipc_consumer_get_room (consumer) == 0)
         continue;
       self->next_consumer = (self->next_consumer + i + 1) % self->consumers->len;
       return g_object_ref (consumer);
@@ -223,24 +232,19 @@ next_consumer_locked (IpcMessageQueue *self)
   return NULL;
 }
 
-gboolean
-ipc_message_queue_has_takers (IpcMessageQueue *self)
+/* How many would be given at once. */
+static guint
+count_wanted_locked (IpcMessageQueue *self)
 {
-  g_autoptr(IpcConsumer) consumer = NULL;
-  gboolean has_waits;
-  guint turn;
+  guint wanted = self->waits.length;
 
-  g_mutex_lock (&self->lock);
-  has_waits = self->waits.length > 0;
-  turn = self->next_consumer;
-  consumer = next_consumer_locked (self);
-  self->next_consumer = turn;
-  g_mutex_unlock (&self->lock);
-  return has_waits || consumer != NULL;
+  for (guint i = 0; i < self->consumers->len && wanted < IPC_QUEUE_TAKE_MAX; i++)
+    wanted += MIN (ipc_consumer_get_room (self->consumers->pdata[i]), IPC_QUEUE_TAKE_MAX);
+  return MIN (wanted, IPC_QUEUE_TAKE_MAX);
 }
 
-/* Takes ITEM. FALSE: nobody wants it any more, and it goes back. */
-static gboolean
+/* Takes ITEM. */
+static void
 give (IpcMessageQueue *self, IpcQueueItem *item)
 {
   g_autoptr(IpcConsumer) consumer = NULL;
@@ -262,23 +266,174 @@ give (IpcMessageQueue *self, IpcQueueItem *item)
     ipc_consumer_give (consumer, item);
   else
     {
-      STORE_CALL (self, nack) (STORE (self), self->name, item, 0, FALSE, NULL);
+      /* Nobody wants it any more. */
+      ipc_queue_center_give_back (self->center, self->name, item, FALSE);
       ipc_queue_item_unref (item);
-      return FALSE;
     }
-  return TRUE;
+}
+
+static IpcQueueItem *
+pop_taken (IpcMessageQueue *self)
+{
+  IpcQueueItem *item;
+
+  g_mutex_lock (&self->lock);
+  item = g_queue_pop_head (&self->take.taken);
+  g_mutex_unlock (&self->lock);
+  return item;
+}
+
+static void
+give_taken (IpcMessageQueue *self)
+{
+  IpcQueueItem *item;
+
+  while ((item = pop_taken (self)) != NULL)
+    give (self, item);
+}
+
+void
+ipc_message_queue_give_all_back (IpcMessageQueue *self)
+{
+  IpcQueueItem *item;
+
+  while ((item = pop_taken (self)) != NULL)
+    {
+      ipc_queue_center_give_back (self->center, self->name, item, FALSE);
+      ipc_queue_item_unref (item);
+    }
+  g_clear_error (&self->take.error);
+}
+
+/* ---- asking the store for them ---- */
+
+static IpcMessageQueue *
+queue_of_take (IpcQueueWork *work)
+{
+  return (IpcMessageQueue *) ((guint8 *) work - G_STRUCT_OFFSET (IpcMessageQueue, take.work));
+}
+
+static void
+drop_items (IpcQueueTake *self)
+{
+  for (guint i = 0; i < self->n; i++)
+    ipc_queue_item_unref (self->items[i]);
+  self->n = 0;
+}
+
+static gboolean
+take_run (IpcQueueWork *work, GError **error)
+{
+  IpcMessageQueue *self = queue_of_take (work);
+  GError *reason = NULL;
+
+  drop_items (&self->take);
+  self->take.n = STORE_CALL (self, take) (STORE (self), self->name, self->take.items, self->take.max, &self->take.next_at, &reason);
+  if (reason == NULL)
+    return TRUE;
+  g_propagate_error (error, reason);
+  return FALSE;
+}
+
+static void
+take_done (IpcQueueWork *work, GError *error)
+{
+  g_autoptr(IpcMessageQueue) self = queue_of_take (work);
+  IpcQueueTake *take = &self->take;
+  gboolean wake;
+
+  if (error != NULL)
+    drop_items (take);
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < take->n; i++)
+    g_queue_push_tail (&take->taken, take->items[i]);
+  take->was_empty = take->n < take->max;
+  take->n = 0;
+  if (error != NULL)
+    take->next_at = g_get_monotonic_time () + RETRY_US;
+  g_clear_error (&take->error);
+  take->error = error;
+  take->is_pending = FALSE;
+  wake = !take->is_starting;
+  g_mutex_unlock (&self->lock);
+  if (wake)
+    ipc_queue_center_wake (self->center);
+}
+
+/* There is nothing, and nobody has said since that there may be. */
+static gboolean
+is_known_empty_locked (IpcMessageQueue *self, guint64 sequence)
+{
+  const IpcQueueTake *take = &self->take;
+
+  return take->was_empty && take->sequence == sequence && (take->next_at == 0 || take->next_at > g_get_monotonic_time ());
+}
+
+/* TRUE: some were taken already. */
+static gboolean
+start_to_take (IpcMessageQueue *self)
+{
+  guint64 sequence = ipc_queue_center_get_sequence (self->center);
+  IpcQueueTake *take = &self->take;
+  gboolean start, any = FALSE;
+
+  g_mutex_lock (&self->lock);
+  take->max = take->is_pending ? take->max : count_wanted_locked (self);
+  start = !take->is_pending && take->max > 0 && !is_known_empty_locked (self, sequence);
+  if (start)
+    {
+      take->is_pending = take->is_starting = TRUE;
+      take->sequence = sequence;
+      take->next_at = 0;
+      take->work = (IpcQueueWork){ take_run, take_done };
+    }
+  g_mutex_unlock (&self->lock);
+  if (!start)
+    return FALSE;
+  g_object_ref (self);
+  ipc_queue_store_dispatch (STORE (self), &take->work);
+  g_mutex_lock (&self->lock);
+  take->is_starting = FALSE;
+  any = take->taken.length > 0;
+  g_mutex_unlock (&self->lock);
+  return any;
+}
+
+/* A consumer is given what there is later; who waits for one message is told. */
+static void
+tell_error (IpcMessageQueue *self)
+{
+  GError *error;
+  Wait *wait = NULL;
+
+  g_mutex_lock (&self->lock);
+  error = g_steal_pointer (&self->take.error);
+  if (error != NULL)
+    wait = g_queue_pop_head (&self->waits);
+  g_mutex_unlock (&self->lock);
+  if (wait != NULL)
+    fail_wait (self, wait, error);
+  else
+    g_clear_error (&error);
 }
 
 gint64
 ipc_message_queue_pump (IpcMessageQueue *self)
 {
-  gint64 next_at = 0;
-  IpcQueueItem *item;
+  gint64 next_at;
 
-  end_those_that_are_over (self);
-  while (ipc_message_queue_has_takers (self) && (item = STORE_CALL (self, take) (STORE (self), self->name, &next_at, NULL)) != NULL &&
-         give (self, item))
-    ;
+  do
+    {
+      end_those_that_are_over (self, FALSE);
+      tell_error (self);
+      give_taken (self);
+    }
+  while (start_to_take (self));
+  tell_error (self);
+  end_those_that_are_over (self, TRUE);
+  g_mutex_lock (&self->lock);
+  next_at = self->take.is_pending ? 0 : self->take.next_at;
+  g_mutex_unlock (&self->lock);
   return earlier (next_at, get_first_deadline (self));
 }
 
@@ -305,6 +460,8 @@ start_wait (IpcMessageQueue *self, GTask *task, gint timeout, gint64 deadline)
   g_atomic_int_inc (&self->center->n_interested);
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->waits, wait);
+  if (timeout == 0)
+    self->take.was_empty = FALSE;
   g_mutex_unlock (&self->lock);
   ipc_queue_center_wake (self->center);
 }
@@ -326,7 +483,7 @@ start_wait (IpcMessageQueue *self, GTask *task, gint timeout, gint64 deadline)
 void
 ipc_message_queue_consume_async (IpcMessageQueue *self, gint timeout, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  gint64 deadline, next_at;
+  gint64 deadline;
   GError *error = NULL;
   GTask *task;
 
@@ -340,20 +497,7 @@ ipc_message_queue_consume_async (IpcMessageQueue *self, gint timeout, GCancellab
     g_object_unref (task);
   else if (!ipc_message_queue_check (self, &error) ||
            !ipc_timeout_to_deadline (timeout, g_atomic_int_get (&self->center->default_timeout), &deadline, &error))
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-    }
-  else if (timeout == 0)
-    {
-      IpcQueueItem *item = take (self, &next_at, &error);
-
-      if (item != NULL)
-        g_task_return_pointer (task, ipc_delivery_new (self, item, NULL), g_object_unref);
-      else
-        g_task_return_error (task, error != NULL ? error : make_timed_out (self, timeout));
-      g_object_unref (task);
-    }
+    ipc_task_fail (task, error);
   else
     start_wait (self, task, timeout, deadline);
 }

@@ -10,6 +10,24 @@
 #include "ipc-subscription.h"
 #include "queue/ipc-queue-center-private.h"
 
+#define IPC_QUEUE_TAKE_MAX 128  /* at once */
+
+/* What is being taken for those who wait in the main context. */
+typedef struct
+{
+  IpcQueueWork work;
+  gboolean is_pending;          /* (mutex queue) the store is asked */
+  gboolean is_starting;         /* (mutex queue) by the context, which looks afterwards */
+  guint max;
+  guint64 sequence;             /* as it was before the store was asked */
+  guint n;
+  IpcQueueItem *items[IPC_QUEUE_TAKE_MAX];
+  gboolean was_empty;           /* (mutex queue) as of SEQUENCE */
+  gint64 next_at;               /* (mutex queue) monotonic, µs: when there may be more; 0: when somebody says so */
+  GQueue taken;                 /* (mutex queue) (element-type IpcQueueItem) to be given */
+  GError *error;                /* (owned) (nullable) (mutex queue) */
+} IpcQueueTake;
+
 struct _IpcMessageQueue
 {
   GObject parent_instance;
@@ -20,6 +38,7 @@ struct _IpcMessageQueue
   gboolean is_deleted;          /* in the context */
   IpcQueueCounts notified;      /* as of the last notification, in the context */
 
+  IpcQueueTake take;
   GMutex lock;
   GQueue waits;                 /* (mutex lock) those of consume_async(), the oldest first */
   GPtrArray *consumers;         /* (owned) (mutex lock) (element-type IpcConsumer) */
@@ -43,12 +62,13 @@ gint64           ipc_message_queue_serve  (IpcMessageQueue *self);
 
 /* Gives what there is to those who wait. When something is due by itself (monotonic, µs); 0: nothing. */
 gint64           ipc_message_queue_pump   (IpcMessageQueue *self);
-gboolean         ipc_message_queue_has_takers (IpcMessageQueue *self);
 /* It was deleted: they all fail. */
 void             ipc_message_queue_fail_waits (IpcMessageQueue *self);
 void             ipc_message_queue_give_copies (IpcMessageQueue *self, IpcQueueItem *item);
 void             ipc_message_queue_remove_consumer (IpcMessageQueue *self, IpcConsumer *consumer);
 void             ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *subscription);
+/* What was taken and not given goes back. */
+void             ipc_message_queue_give_all_back (IpcMessageQueue *self);
 gboolean         ipc_message_queue_check  (IpcMessageQueue *self, GError **error);
 
 /* Its counts are others now, and somebody may listen. Any thread. */
@@ -68,7 +88,8 @@ IpcDeadLetter   *ipc_dead_letter_new      (const char *queue, IpcQueueItem *item
 /* ---- consumers and subscriptions ---- */
 
 IpcConsumer     *ipc_consumer_new         (IpcMessageQueue *queue, guint prefetch, IpcDeliveryFunc callback, gpointer user_data, GDestroyNotify destroy);
-gboolean         ipc_consumer_has_room    (IpcConsumer *self);
+/* How many more it may be given. */
+guint            ipc_consumer_get_room    (IpcConsumer *self);
 void             ipc_consumer_give        (IpcConsumer *self, IpcQueueItem *item);
 /* Any thread: one that it was given is settled. */
 void             ipc_consumer_settled     (IpcConsumer *self);

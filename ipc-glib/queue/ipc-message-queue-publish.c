@@ -6,6 +6,7 @@
 #include "base/ipc-task-private.h"
 #include "messaging/ipc-message-private.h"
 #include "queue/ipc-message-queue-private.h"
+#include "queue/ipc-queue-call-private.h"
 
 static gboolean
 check_arguments (IpcMessageQueue *self, IpcPriority *priority, gint64 ttl, gint64 delay, GError **error)
@@ -36,32 +37,54 @@ check_message (IpcMessageQueue *self, IpcMessage *message, GError **error)
   return FALSE;
 }
 
-/* 0 on error */
-static guint64
-publish_one (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint64 ttl, gint64 delay, const char *dedup_id, GError **error)
-{
-  g_autoptr(IpcQueueItem) item = NULL;
+/* ---- one ---- */
 
-  if (!check_message (self, message, error))
-    return 0;
-  item = ipc_queue_item_new (message, priority);
-  item->dedup_id = g_strdup (dedup_id);
-  if (!STORE_CALL (self, publish) (STORE (self), self->name, item, ttl, delay, error))
-    return 0;
-  /* Whoever listens to the signals is not counted. */
-  if (!ipc_connected_is_never (self))
-    ipc_queue_center_note_available (self->center, self->name);
-  return item->id;
+static gboolean
+publish (gpointer source, IpcQueueCall *call, GError **error)
+{
+  IpcMessageQueue *self = source;
+  guint n_done = 0;
+
+  if (!STORE_CALL (self, publish) (STORE (self), self->name, &call->item, 1, call->ttl, call->delay, &n_done, error))
+    return FALSE;
+  call->result = call->item->id;
+  return TRUE;
 }
 
-static guint64
-publish_now (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint64 ttl, gint64 delay, const char *dedup_id,
-             GCancellable *cancellable, GError **error)
+/* Whoever listens to the signals is not counted. */
+static void
+published (gpointer source, IpcQueueCall *call, const GError *error)
 {
-  if (!ipc_message_queue_check (self, error) || (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error)) ||
-      !check_arguments (self, &priority, ttl, delay, error))
-    return 0;
-  return publish_one (self, message, priority, ttl, delay, dedup_id, error);
+  IpcMessageQueue *self = source;
+
+  if (error == NULL && !ipc_connected_is_never (self))
+    ipc_queue_center_note_available (self->center, self->name);
+}
+
+static IpcQueueItem *
+make_item (IpcMessage *message, IpcPriority priority, const char *dedup_id)
+{
+  IpcQueueItem *item = ipc_queue_item_new (message, priority);
+
+  item->dedup_id = g_strdup (dedup_id);
+  return item;
+}
+
+/* Fills in CALL. */
+static gboolean
+prepare (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint64 ttl, gint64 delay, const char *dedup_id, IpcQueueCall *call,
+         GError **error)
+{
+  if (!ipc_message_queue_check (self, error) || !check_arguments (self, &priority, ttl, delay, error) || !check_message (self, message, error))
+    return FALSE;
+  *call = (IpcQueueCall){
+    .func = publish,
+    .end = published,
+    .ttl = ttl,
+    .delay = delay,
+    .item = make_item (message, priority, dedup_id),
+  };
+  return TRUE;
 }
 
 /**
@@ -89,12 +112,17 @@ guint64
 ipc_message_queue_publish (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint64 ttl, gint64 delay, const char *dedup_id,
                            GCancellable *cancellable, GError **error)
 {
+  g_auto(IpcQueueCall) call = { 0 };
+
   g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), 0);
   g_return_val_if_fail (message != NULL, 0);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), 0);
   g_return_val_if_fail (error == NULL || *error == NULL, 0);
 
-  return publish_now (self, message, priority, ttl, delay, dedup_id, cancellable, error);
+  if (!prepare (self, message, priority, ttl, delay, dedup_id, &call, error))
+    return 0;
+  call.cancellable = cancellable;
+  return ipc_queue_call_run (&call, self, STORE (self), error) ? call.result : 0;
 }
 
 /**
@@ -117,22 +145,19 @@ void
 ipc_message_queue_publish_async (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint64 ttl, gint64 delay,
                                  const char *dedup_id, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
+  g_auto(IpcQueueCall) call = { 0 };
   GError *error = NULL;
   GTask *task;
-  guint64 id;
 
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (message != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_publish_async);
-  g_task_set_check_cancellable (task, FALSE);
-  id = publish_now (self, message, priority, ttl, delay, dedup_id, cancellable, &error);
-  if (id != 0)
-    g_task_return_pointer (task, g_memdup2 (&id, sizeof id), g_free);
+  if (prepare (self, message, priority, ttl, delay, dedup_id, &call, &error))
+    ipc_queue_call_start (&call, task, STORE (self));
   else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+    ipc_task_fail (task, error);
 }
 
 /**
@@ -150,38 +175,53 @@ ipc_message_queue_publish_async (IpcMessageQueue *self, IpcMessage *message, Ipc
 guint64
 ipc_message_queue_publish_finish (IpcMessageQueue *self, GAsyncResult *result, GError **error)
 {
-  g_autofree guint64 *id = NULL;
+  g_autoptr(IpcQueueCall) call = NULL;
 
   g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), 0);
   g_return_val_if_fail (g_task_is_valid (result, self), 0);
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_publish_async), 0);
   g_return_val_if_fail (error == NULL || *error == NULL, 0);
 
-  id = g_task_propagate_pointer (G_TASK (result), error);
-  return id != NULL ? *id : 0;
+  call = ipc_queue_call_finish (result, error);
+  return call != NULL ? call->result : 0;
 }
 
 /* ---- many ---- */
 
-static gint64
-publish_many_now (IpcMessageQueue *self, GPtrArray *messages, IpcPriority priority, gint64 ttl, gint64 delay, GCancellable *cancellable,
-                  GError **error)
+static gboolean
+publish_many (gpointer source, IpcQueueCall *call, GError **error)
 {
-  gint64 n = 0;
+  IpcMessageQueue *self = source;
+  guint n_done = 0;
 
-  if (!ipc_message_queue_check (self, error) || (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error)) ||
-      !check_arguments (self, &priority, ttl, delay, error))
-    return -1;
+  if (STORE_CALL (self, publish) (STORE (self), self->name, (IpcQueueItem *const *) call->items->pdata, call->items->len, call->ttl, call->delay,
+                                  &n_done, error))
+    {
+      call->result = n_done;
+      return TRUE;
+    }
+  g_prefix_error (error, "%u of %u messages were published: ", n_done, call->items->len);
+  return FALSE;
+}
+
+static gboolean
+prepare_many (IpcMessageQueue *self, GPtrArray *messages, IpcPriority priority, gint64 ttl, gint64 delay, IpcQueueCall *call, GError **error)
+{
+  if (!ipc_message_queue_check (self, error) || !check_arguments (self, &priority, ttl, delay, error))
+    return FALSE;
   for (guint i = 0; i < messages->len; i++)
     if (!check_message (self, messages->pdata[i], error))
-      return -1;
-  for (; n < messages->len; n++)
-    if (publish_one (self, messages->pdata[n], priority, ttl, delay, NULL, error) == 0)
-      {
-        g_prefix_error (error, "%" G_GINT64_FORMAT " of %u messages were published: ", n, messages->len);
-        return -1;
-      }
-  return n;
+      return FALSE;
+  *call = (IpcQueueCall){
+    .func = publish_many,
+    .end = published,
+    .ttl = ttl,
+    .delay = delay,
+    .items = g_ptr_array_new_full (messages->len, (GDestroyNotify) ipc_queue_item_unref),
+  };
+  for (guint i = 0; i < messages->len; i++)
+    g_ptr_array_add (call->items, make_item (messages->pdata[i], priority, NULL));
+  return TRUE;
 }
 
 /**
@@ -207,12 +247,17 @@ gint64
 ipc_message_queue_publish_many (IpcMessageQueue *self, GPtrArray *messages, IpcPriority priority, gint64 ttl, gint64 delay,
                                 GCancellable *cancellable, GError **error)
 {
+  g_auto(IpcQueueCall) call = { 0 };
+
   g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), -1);
   g_return_val_if_fail (messages != NULL, -1);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return publish_many_now (self, messages, priority, ttl, delay, cancellable, error);
+  if (!prepare_many (self, messages, priority, ttl, delay, &call, error))
+    return -1;
+  call.cancellable = cancellable;
+  return ipc_queue_call_run (&call, self, STORE (self), error) ? (gint64) call.result : -1;
 }
 
 /**
@@ -234,22 +279,19 @@ void
 ipc_message_queue_publish_many_async (IpcMessageQueue *self, GPtrArray *messages, IpcPriority priority, gint64 ttl, gint64 delay,
                                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
+  g_auto(IpcQueueCall) call = { 0 };
   GError *error = NULL;
   GTask *task;
-  gint64 n;
 
   g_return_if_fail (IPC_IS_MESSAGE_QUEUE (self));
   g_return_if_fail (messages != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_publish_many_async);
-  g_task_set_check_cancellable (task, FALSE);
-  n = publish_many_now (self, messages, priority, ttl, delay, cancellable, &error);
-  if (n >= 0)
-    g_task_return_int (task, (gssize) n);
+  if (prepare_many (self, messages, priority, ttl, delay, &call, &error))
+    ipc_queue_call_start (&call, task, STORE (self));
   else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+    ipc_task_fail (task, error);
 }
 
 /**
@@ -267,10 +309,13 @@ ipc_message_queue_publish_many_async (IpcMessageQueue *self, GPtrArray *messages
 gint64
 ipc_message_queue_publish_many_finish (IpcMessageQueue *self, GAsyncResult *result, GError **error)
 {
+  g_autoptr(IpcQueueCall) call = NULL;
+
   g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), -1);
   g_return_val_if_fail (g_task_is_valid (result, self), -1);
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_message_queue_publish_many_async), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return g_task_propagate_int (G_TASK (result), error);
+  call = ipc_queue_call_finish (result, error);
+  return call != NULL ? (gint64) call->result : -1;
 }

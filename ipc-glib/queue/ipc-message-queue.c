@@ -195,6 +195,7 @@ ipc_message_queue_finalize (GObject *object)
 {
   IpcMessageQueue *self = IPC_MESSAGE_QUEUE (object);
 
+  ipc_message_queue_give_all_back (self);
   g_ptr_array_unref (self->consumers);
   g_ptr_array_unref (self->subscriptions);
   g_clear_object (&self->center);

@@ -48,6 +48,9 @@ void            ipc_queue_center_wake  (IpcQueueCenter *self);
 /* Something is in QUEUE, and somebody may want to know. Any thread. */
 void            ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue);
 
+/* Has ITEM, which was taken from QUEUE, put back, and does not wait for it. COUNTS as of the store's nack(). Any thread. */
+void            ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueItem *item, gboolean counts);
+
 /* For threads that wait: the number to be given to wait(), before the store is asked. */
 guint64         ipc_queue_center_get_sequence   (IpcQueueCenter *self);
 /* Waits until there is another number, or UNTIL (monotonic, µs; 0: for ever), or ipc_queue_center_rouse(). */

@@ -84,6 +84,53 @@ ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue)
   ipc_queue_center_wake (self);
 }
 
+/* ---- what nobody has settled ---- */
+
+typedef struct
+{
+  IpcQueueWork work;
+  IpcQueueCenter *center;       /* (owned) */
+  char *queue;                  /* (owned) */
+  IpcQueueItem *item;           /* (owned) */
+  gboolean counts;
+} GiveBack;
+
+static gboolean
+give_back_run (IpcQueueWork *work, GError **error)
+{
+  GiveBack *self = (GiveBack *) work;
+
+  return IPC_QUEUE_STORE_GET_IFACE (self->center->store)->nack (self->center->store, self->queue, self->item, 0, self->counts, error);
+}
+
+/* If it did not work, its lease will end. */
+static void
+give_back_done (IpcQueueWork *work, GError *error)
+{
+  GiveBack *self = (GiveBack *) work;
+
+  g_clear_error (&error);
+  g_free (self->queue);
+  ipc_queue_item_unref (self->item);
+  g_object_unref (self->center);
+  g_free (self);
+}
+
+void
+ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueItem *item, gboolean counts)
+{
+  GiveBack *work = g_new (GiveBack, 1);
+
+  *work = (GiveBack){
+    .work = { give_back_run, give_back_done },
+    .center = g_object_ref (self),
+    .queue = g_strdup (queue),
+    .item = ipc_queue_item_ref (item),
+    .counts = counts,
+  };
+  ipc_queue_store_dispatch (self->store, &work->work);
+}
+
 /* ---- threads that wait ---- */
 
 guint64

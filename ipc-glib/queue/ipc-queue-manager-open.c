@@ -7,6 +7,7 @@
 #include "base/ipc-error-private.h"
 #include "base/ipc-task-private.h"
 #include "core/ipc-name.h"
+#include "queue/ipc-queue-call-private.h"
 
 IpcMessageQueue *
 ipc_queue_manager_hand_out (IpcQueueManager *self, const char *name)
@@ -36,57 +37,80 @@ may_begin (IpcQueueManager *self, const char *name, GCancellable *cancellable, G
   return FALSE;
 }
 
-/* (nullable): the list agrees with the store before the object is handed out. */
-static IpcMessageQueue *
-create_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+static gboolean
+create (gpointer source, IpcQueueCall *call, GError **error)
 {
-  IpcQueueStore *store = self->center->store;
+  IpcQueueStore *store = IPC_QUEUE_MANAGER (source)->center->store;
 
-  if (!may_begin (self, name, cancellable, error))
-    return NULL;
-  if (!IPC_QUEUE_STORE_GET_IFACE (store)->has_queue (store, name, NULL) && !ipc_manager_check_room (IPC_MANAGER (self), error))
-    return NULL;
-  if (!IPC_QUEUE_STORE_GET_IFACE (store)->create_queue (store, name, error))
-    return NULL;
-  ipc_queue_manager_refresh (self, name);
-  return ipc_queue_manager_hand_out (self, name);
-}
-
-static IpcMessageQueue *
-open_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
-{
-  IpcQueueStore *store = self->center->store;
-
-  if (!may_begin (self, name, cancellable, error) || !IPC_QUEUE_STORE_GET_IFACE (store)->has_queue (store, name, error))
-    return NULL;
-  ipc_queue_manager_refresh (self, name);
-  return ipc_queue_manager_hand_out (self, name);
+  return IPC_QUEUE_STORE_GET_IFACE (store)->create_queue (store, call->text, error);
 }
 
 static gboolean
-delete_now (IpcQueueManager *self, const char *name, GCancellable *cancellable, GError **error)
+open_existing (gpointer source, IpcQueueCall *call, GError **error)
 {
-  g_autoptr(IpcMessageQueue) queue = NULL;
-  IpcQueueStore *store = self->center->store;
+  IpcQueueStore *store = IPC_QUEUE_MANAGER (source)->center->store;
 
-  if (!may_begin (self, name, cancellable, error) || !IPC_QUEUE_STORE_GET_IFACE (store)->delete_queue (store, name, error))
+  return IPC_QUEUE_STORE_GET_IFACE (store)->has_queue (store, call->text, error);
+}
+
+static gboolean
+delete (gpointer source, IpcQueueCall *call, GError **error)
+{
+  IpcQueueStore *store = IPC_QUEUE_MANAGER (source)->center->store;
+
+  return IPC_QUEUE_STORE_GET_IFACE (store)->delete_queue (store, call->text, error);
+}
+
+static gboolean
+prepare (IpcQueueManager *self, IpcQueueCallFunc func, const char *name, GCancellable *cancellable, IpcQueueCall *call, GError **error)
+{
+  guint position;
+
+  if (!may_begin (self, name, cancellable, error) ||
+      (func == create && !ipc_queue_manager_find (self, name, &position) && !ipc_manager_check_room (IPC_MANAGER (self), error)))
     return FALSE;
-  queue = ipc_handed_out_get (self->center->queues, name);
-  /* Before another one of that name is made. */
-  if (queue != NULL)
-    queue->is_deleted = TRUE;
-  ipc_queue_manager_refresh (self, name);
+  *call = (IpcQueueCall){ .func = func, .cancellable = cancellable, .text = g_strdup (name) };
   return TRUE;
 }
 
-static void
-return_queue (GTask *task, IpcMessageQueue *queue, GError *error)
+/* The list agrees with the store before the object is handed out. */
+static IpcMessageQueue *
+list_and_hand_out (IpcQueueManager *self, const char *name)
 {
+  ipc_queue_manager_set_listed (self, name, TRUE);
+  return ipc_queue_manager_hand_out (self, name);
+}
+
+static void
+forget (IpcQueueManager *self, const char *name)
+{
+  g_autoptr(IpcMessageQueue) queue = ipc_handed_out_get (self->center->queues, name);
+
+  /* Before another one of that name is made. */
   if (queue != NULL)
-    g_task_return_pointer (task, queue, g_object_unref);
+    queue->is_deleted = TRUE;
+  ipc_queue_manager_set_listed (self, name, FALSE);
+}
+
+static gboolean
+run (IpcQueueManager *self, IpcQueueCallFunc func, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_auto(IpcQueueCall) call = { 0 };
+
+  return prepare (self, func, name, cancellable, &call, error) && ipc_queue_call_run (&call, self, self->center->store, error);
+}
+
+/* Takes TASK. */
+static void
+start (IpcQueueManager *self, IpcQueueCallFunc func, const char *name, GTask *task)
+{
+  g_auto(IpcQueueCall) call = { 0 };
+  GError *error = NULL;
+
+  if (prepare (self, func, name, g_task_get_cancellable (task), &call, &error))
+    ipc_queue_call_start (&call, task, self->center->store);
   else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+    ipc_task_fail (task, error);
 }
 
 /**
@@ -112,7 +136,7 @@ ipc_queue_manager_create_queue (IpcQueueManager *self, const char *name, GCancel
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return create_now (self, name, cancellable, error);
+  return run (self, create, name, cancellable, error) ? list_and_hand_out (self, name) : NULL;
 }
 
 /**
@@ -131,14 +155,10 @@ void
 ipc_queue_manager_create_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
                                    gpointer user_data)
 {
-  GError *error = NULL;
-  IpcMessageQueue *queue;
-
   g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  queue = create_now (self, name, cancellable, &error);
-  return_queue (ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_create_queue_async), queue, error);
+  start (self, create, name, ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_create_queue_async));
 }
 
 /**
@@ -156,12 +176,15 @@ ipc_queue_manager_create_queue_async (IpcQueueManager *self, const char *name, G
 IpcMessageQueue *
 ipc_queue_manager_create_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
 {
+  g_autoptr(IpcQueueCall) call = NULL;
+
   g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_create_queue_async), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  call = ipc_queue_call_finish (result, error);
+  return call != NULL ? list_and_hand_out (self, call->text) : NULL;
 }
 
 /**
@@ -186,7 +209,7 @@ ipc_queue_manager_open_queue (IpcQueueManager *self, const char *name, GCancella
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return open_now (self, name, cancellable, error);
+  return run (self, open_existing, name, cancellable, error) ? list_and_hand_out (self, name) : NULL;
 }
 
 /**
@@ -205,14 +228,10 @@ void
 ipc_queue_manager_open_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
                                    gpointer user_data)
 {
-  GError *error = NULL;
-  IpcMessageQueue *queue;
-
   g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  queue = open_now (self, name, cancellable, &error);
-  return_queue (ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_open_queue_async), queue, error);
+  start (self, open_existing, name, ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_open_queue_async));
 }
 
 /**
@@ -230,12 +249,15 @@ ipc_queue_manager_open_queue_async (IpcQueueManager *self, const char *name, GCa
 IpcMessageQueue *
 ipc_queue_manager_open_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
 {
+  g_autoptr(IpcQueueCall) call = NULL;
+
   g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_open_queue_async), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  call = ipc_queue_call_finish (result, error);
+  return call != NULL ? list_and_hand_out (self, call->text) : NULL;
 }
 
 /**
@@ -260,7 +282,10 @@ ipc_queue_manager_delete_queue (IpcQueueManager *self, const char *name, GCancel
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return delete_now (self, name, cancellable, error);
+  if (!run (self, delete, name, cancellable, error))
+    return FALSE;
+  forget (self, name);
+  return TRUE;
 }
 
 /**
@@ -279,18 +304,10 @@ void
 ipc_queue_manager_delete_queue_async (IpcQueueManager *self, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback,
                                    gpointer user_data)
 {
-  GError *error = NULL;
-  GTask *task;
-
   g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  task = ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_delete_queue_async);
-  if (delete_now (self, name, cancellable, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
-  g_object_unref (task);
+  start (self, delete, name, ipc_task_new (self, cancellable, callback, user_data, ipc_queue_manager_delete_queue_async));
 }
 
 /**
@@ -308,10 +325,16 @@ ipc_queue_manager_delete_queue_async (IpcQueueManager *self, const char *name, G
 gboolean
 ipc_queue_manager_delete_queue_finish (IpcQueueManager *self, GAsyncResult *result, GError **error)
 {
+  g_autoptr(IpcQueueCall) call = NULL;
+
   g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), FALSE);
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   g_return_val_if_fail (g_async_result_is_tagged (result, ipc_queue_manager_delete_queue_async), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return g_task_propagate_boolean (G_TASK (result), error);
+  call = ipc_queue_call_finish (result, error);
+  if (call == NULL)
+    return FALSE;
+  forget (self, call->text);
+  return TRUE;
 }

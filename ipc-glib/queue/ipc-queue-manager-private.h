@@ -18,5 +18,6 @@ struct _IpcQueueManager
 
 /* (transfer full): the object of that name, the same one as long as somebody has it. */
 IpcMessageQueue *ipc_queue_manager_hand_out (IpcQueueManager *self, const char *name);
-/* Makes the list agree with the store about NAME. */
-void             ipc_queue_manager_refresh  (IpcQueueManager *self, const char *name);
+gboolean         ipc_queue_manager_find     (IpcQueueManager *self, const char *name, guint *position);
+/* In the list, or not. */
+void             ipc_queue_manager_set_listed (IpcQueueManager *self, const char *name, gboolean exists);

@@ -78,8 +78,8 @@ compare_queues (gconstpointer a, gconstpointer b, gpointer unused)
   return g_strcmp0 (ipc_message_queue_get_name ((IpcMessageQueue *) a), ipc_message_queue_get_name ((IpcMessageQueue *) b));
 }
 
-static gboolean
-find (IpcQueueManager *self, const char *name, guint *position)
+gboolean
+ipc_queue_manager_find (IpcQueueManager *self, const char *name, guint *position)
 {
   guint n = g_list_model_get_n_items (G_LIST_MODEL (self->items));
 
@@ -93,14 +93,12 @@ find (IpcQueueManager *self, const char *name, guint *position)
   return FALSE;
 }
 
-/* What the store says, whoever did it. */
 void
-ipc_queue_manager_refresh (IpcQueueManager *self, const char *name)
+ipc_queue_manager_set_listed (IpcQueueManager *self, const char *name, gboolean exists)
 {
-  gboolean exists = IPC_QUEUE_STORE_GET_IFACE (self->center->store)->has_queue (self->center->store, name, NULL);
   guint position;
 
-  if (find (self, name, &position) == exists)
+  if (ipc_queue_manager_find (self, name, &position) == exists)
     return;
   if (exists)
     {
@@ -112,10 +110,13 @@ ipc_queue_manager_refresh (IpcQueueManager *self, const char *name)
     g_list_store_remove (self->items, position);
 }
 
+/* What the store says by now, whoever did it. */
 static void
 event_cb (gpointer manager, IpcQueueEvent event, const char *queue)
 {
-  ipc_queue_manager_refresh (manager, queue);
+  IpcQueueManager *self = manager;
+
+  ipc_queue_manager_set_listed (self, queue, IPC_QUEUE_STORE_GET_IFACE (self->center->store)->has_queue (self->center->store, queue, NULL));
 }
 
 /* ---- settings ---- */

@@ -142,29 +142,32 @@ count (IpcQueueStore *store, const char *name, IpcQueueCounts *counts, GError **
 /* ---- messages ---- */
 
 static gboolean
-publish (IpcQueueStore *store, const char *name, IpcQueueItem *item, gint64 ttl, gint64 delay, GError **error)
+publish (IpcQueueStore *store, const char *name, IpcQueueItem *const *items, guint n, gint64 ttl, gint64 delay, guint *n_done, GError **error)
 {
   IpcQueueMemory *queue = lock_queue (store, name, error);
-  gboolean done;
+  guint i;
 
   if (queue == NULL)
     return FALSE;
-  done = ipc_queue_memory_publish (queue, item, ttl, delay, error);
+  for (i = 0; i < n && ipc_queue_memory_publish (queue, items[i], ttl, delay, error); i++)
+    ;
   unlock (store);
-  return done;
+  *n_done = i;
+  return i == n;
 }
 
-static IpcQueueItem *
-take (IpcQueueStore *store, const char *name, gint64 *next_at, GError **error)
+static guint
+take (IpcQueueStore *store, const char *name, IpcQueueItem **items, guint max, gint64 *next_at, GError **error)
 {
   IpcQueueMemory *queue = lock_queue (store, name, error);
-  IpcQueueItem *item;
+  guint n;
 
   if (queue == NULL)
-    return NULL;
-  item = ipc_queue_memory_take (queue, next_at);
+    return 0;
+  for (n = 0; n < max && (items[n] = ipc_queue_memory_take (queue, next_at)) != NULL; n++)
+    ;
   unlock (store);
-  return item;
+  return n;
 }
 
 static gboolean

@@ -8,6 +8,19 @@
 #include "queue/ipc-queue-item-private.h"
 #include "ipc-queue-store.h"
 
+/*
+ * Something that calls the store and is not waited for. A store that can make its callers wait has a thread for it.
+ */
+typedef struct _IpcQueueWork IpcQueueWork;
+
+struct _IpcQueueWork
+{
+  /* It may be called a second time, where what it did came to nothing. */
+  gboolean (*run)  (IpcQueueWork *self, GError **error);
+  /* What it did is there for good; or ERROR (transfer full) says why not. */
+  void     (*done) (IpcQueueWork *self, GError *error);
+};
+
 /* What holds for all queues of a manager. */
 typedef struct
 {
@@ -55,6 +68,14 @@ typedef struct
   /* In place of the one before. NULL: none any more, and none is running when this returns. */
   void          (*listen)       (IpcQueueStore *self, IpcQueueListener listener, gpointer data);
   void          (*set_limits)   (IpcQueueStore *self, const IpcQueueLimits *limits);
+  /* (nullable): UNSUPPORTED where there is none. */
+  gboolean      (*set_durability) (IpcQueueStore *self, IpcDurability durability, GError **error);
+  /* (nullable): in a thread of its own, in the order in which they come. Where there is none, calls take no time. */
+  void          (*dispatch)     (IpcQueueStore *self, IpcQueueWork *work);
+  /* (nullable): from now on the listener is told when another process has changed something, once. take() does so where there is nothing. */
+  void          (*arm)          (IpcQueueStore *self);
+  /* (nullable): the listener is to be told of what is published by other processes, too. */
+  void          (*subscribe)    (IpcQueueStore *self, const char *name, gboolean subscribed);
 
   /* EXISTS; NOT_FOUND */
   gboolean      (*create_queue) (IpcQueueStore *self, const char *name, GError **error);
@@ -64,11 +85,13 @@ typedef struct
   char        **(*list_queues)  (IpcQueueStore *self, GError **error);
   gboolean      (*count)        (IpcQueueStore *self, const char *name, IpcQueueCounts *counts, GError **error);
 
-  /* TTL and DELAY in ms; TTL 0: that of the limits, -1: never. ITEM gets its id, or that of the one that had its dedup id before. FULL. */
-  gboolean      (*publish)      (IpcQueueStore *self, const char *name, IpcQueueItem *item, gint64 ttl, gint64 delay, GError **error);
-  /* (transfer full) (nullable): the next one, leased; NULL without an error: there is none. *NEXT_AT: when there will be one (monotonic, µs);
+  /* TTL and DELAY in ms; TTL 0: that of the limits, -1: never. Each item gets its id, or that of the one that had its dedup id before. FULL:
+   * *N_DONE of them are there. */
+  gboolean      (*publish)      (IpcQueueStore *self, const char *name, IpcQueueItem *const *items, guint n, gint64 ttl, gint64 delay,
+                                 guint *n_done, GError **error);
+  /* (transfer full): up to MAX, leased; how many. 0 without an error: there is none. *NEXT_AT: when there will be one (monotonic, µs);
    * 0: when somebody publishes. */
-  IpcQueueItem *(*take)         (IpcQueueStore *self, const char *name, gint64 *next_at, GError **error);
+  guint         (*take)         (IpcQueueStore *self, const char *name, IpcQueueItem **items, guint max, gint64 *next_at, GError **error);
   /* LEASE_LOST */
   gboolean      (*ack)          (IpcQueueStore *self, const char *name, const IpcQueueItem *item, GError **error);
   /* DELAY in ms; -1: longer each time. COUNTS: it is an attempt, or else it was never looked at. */
@@ -85,5 +108,8 @@ typedef struct
   gint64        (*redrive)      (IpcQueueStore *self, const char *name, guint64 id, GError **error);
 } IpcQueueStoreInterface;
 
+/* Has it done, now or later. */
+void   ipc_queue_store_dispatch (IpcQueueStore *self, IpcQueueWork *work);
+
 /* ms until the next attempt after ATTEMPT of them: a second, doubled each time up to five minutes, a quarter more or less. */
-gint64 ipc_queue_backoff (guint attempt);
+gint64 ipc_queue_backoff        (guint attempt);

@@ -13,6 +13,20 @@ ipc_queue_store_default_init (IpcQueueStoreInterface *iface)
 {
 }
 
+void
+ipc_queue_store_dispatch (IpcQueueStore *self, IpcQueueWork *work)
+{
+  GError *error = NULL;
+
+  if (IPC_QUEUE_STORE_GET_IFACE (self)->dispatch != NULL)
+    IPC_QUEUE_STORE_GET_IFACE (self)->dispatch (self, work);
+  else
+    {
+      work->run (work, &error);
+      work->done (work, error);
+    }
+}
+
 gint64
 ipc_queue_backoff (guint attempt)
 {

@@ -107,14 +107,14 @@ test_cancelled (IpcTest *test)
     }
 }
 
-/* What was given is given, also to one that is cancelled before it hears of it. */
+/* One that would not have waited, and is cancelled before the store was asked: it is no attempt. */
 static void
-test_cancelled_too_late (IpcTest *test)
+test_cancelled_at_once (IpcTest *test)
 {
   g_auto(QueueTest) fixture = { 0 };
   g_auto(IpcTestAsync) async = { 0 };
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(IpcDelivery) delivery = NULL, second = NULL;
   g_autoptr(GError) error = NULL;
 
   queue_test_init (&fixture, "memory:");
@@ -122,9 +122,11 @@ test_cancelled_too_late (IpcTest *test)
   ipc_message_queue_consume_async (fixture.queue, 0, cancellable, ipc_test_async_cb, &async);
   g_cancellable_cancel (cancellable);
   delivery = finish (fixture.queue, &async, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (ipc_delivery_get_attempt (delivery), ==, 1);
-  queue_test_ack (delivery);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (delivery);
+  second = queue_test_take (fixture.queue, "x");
+  g_assert_cmpuint (ipc_delivery_get_attempt (second), ==, 1);
+  queue_test_ack (second);
 }
 
 typedef struct
@@ -476,7 +478,7 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/consume/delayed", test_delayed);
   ipc_test_add ("/queue/consume/timeouts", test_timeouts);
   ipc_test_add ("/queue/consume/cancelled", test_cancelled);
-  ipc_test_add ("/queue/consume/cancelled-too-late", test_cancelled_too_late);
+  ipc_test_add ("/queue/consume/cancelled-at-once", test_cancelled_at_once);
   ipc_test_add ("/queue/consume/cancelled-in-thread", test_cancelled_in_thread);
   ipc_test_add ("/queue/consume/prefetch", test_prefetch);
   ipc_test_add ("/queue/consume/competing", test_competing);
