@@ -34,6 +34,7 @@ typedef enum
   IPC_SHARED_KIND_PRESENCE = 1,
   IPC_SHARED_KIND_SEMAPHORE,
   IPC_SHARED_KIND_MEMORY,
+  IPC_SHARED_KIND_DOORBELL,
 } IpcSharedKind;
 
 /* What the file is; it never changes once it has a name. */

@@ -599,6 +599,8 @@ ipc_message_queue_subscribe (IpcMessageQueue *self, IpcSubscriptionFunc callback
   g_mutex_lock (&self->lock);
   g_ptr_array_add (self->subscriptions, g_object_ref (subscription));
   g_mutex_unlock (&self->lock);
+  if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->subscribe != NULL)
+    STORE_CALL (self, subscribe) (STORE (self), self->name, TRUE);
   return subscription;
 }
 
@@ -610,8 +612,11 @@ ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *s
   g_mutex_lock (&self->lock);
   removed = g_ptr_array_remove (self->subscriptions, subscription);
   g_mutex_unlock (&self->lock);
-  if (removed)
-    g_atomic_int_add (&self->center->n_subscribed, -1);
+  if (!removed)
+    return;
+  g_atomic_int_add (&self->center->n_subscribed, -1);
+  if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->subscribe != NULL)
+    STORE_CALL (self, subscribe) (STORE (self), self->name, FALSE);
 }
 
 void

@@ -182,6 +182,8 @@ ipc_message_queue_serve (IpcMessageQueue *self)
   next = ipc_message_queue_pump (self);
   if (!has_listeners (self))
     return next;
+  if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->arm != NULL)
+    STORE_CALL (self, arm) (STORE (self));
   count (self, &after);
   self->notified = after;
   notify_changes (self, &before, &after);

@@ -12,6 +12,7 @@ struct _IpcQueueManager
   char *uri;                    /* (owned) */
   IpcQueueCenter *center;       /* (owned) */
   IpcQueueLimits limits;
+  IpcDurability durability;
   GListStore *items;            /* (owned) (element-type IpcMessageQueue) */
   unsigned generation;          /* of forks */
 };

@@ -7,6 +7,9 @@
 #include "base/ipc-error-private.h"
 #include "ipc-enums.h"
 #include "queue/ipc-queue-memory-store-private.h"
+#ifdef IPC_HAVE_SQLITE
+#include "queue/ipc-queue-sqlite-store-private.h"
+#endif
 
 #define DEFAULT_MAX_MESSAGES 10000
 #define DEFAULT_MAX_BYTES (64 * 1024 * 1024)
@@ -23,6 +26,7 @@
  * | URI | |
  * |---|---|
  * | `memory:` | in the memory of this process, and gone with it; the quickest |
+ * | `sqlite:PATH` | in a database that several processes use without a server; `sqlite:NAME` is one in `$XDG_STATE_HOME/ipc-glib`, `sqlite:` the one that all programs of the user share |
  *
  * [method@Ipc.QueueManager.supports] tells what such a store can do.
  *
@@ -34,7 +38,8 @@
  *
  * ## When a process dies
  *
- * Queues in memory are gone with it.
+ * Queues in memory are gone with it. Those in a database are there, with all that was acknowledged to whoever published; what a process had
+ * and did not settle goes to others at once.
  *
  * ## Caveats
  *
@@ -57,6 +62,7 @@ enum
   PROP_MAX_QUEUE_BYTES,
   PROP_MESSAGE_TTL,
   PROP_MAX_RETRIES,
+  PROP_DURABILITY,
   N_PROPS
 };
 
@@ -338,6 +344,51 @@ ipc_queue_manager_set_max_retries (IpcQueueManager *self, guint max_retries)
 }
 
 /**
+ * ipc_queue_manager_get_durability: (get-property durability)
+ * @self: the manager
+ *
+ * Gets what an acknowledged change survives.
+ *
+ * Returns: the setting
+ *
+ * Since: 0.1
+ */
+IpcDurability
+ipc_queue_manager_get_durability (IpcQueueManager *self)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), IPC_DURABILITY_FULL);
+
+  return self->durability;
+}
+
+/**
+ * ipc_queue_manager_set_durability: (set-property durability)
+ * @self: the manager
+ * @durability: the setting
+ *
+ * Sets what an acknowledged change survives.
+ *
+ * It holds for what this manager's queues are asked from now on. A store that keeps nothing does not care.
+ *
+ * Since: 0.1
+ */
+void
+ipc_queue_manager_set_durability (IpcQueueManager *self, IpcDurability durability)
+{
+  IpcQueueStore *store;
+
+  g_return_if_fail (IPC_IS_QUEUE_MANAGER (self));
+
+  if (self->durability == durability)
+    return;
+  store = self->center->store;
+  if (IPC_QUEUE_STORE_GET_IFACE (store)->set_durability != NULL)
+    IPC_QUEUE_STORE_GET_IFACE (store)->set_durability (store, durability);
+  self->durability = durability;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_DURABILITY]);
+}
+
+/**
  * ipc_queue_manager_get_uri: (get-property uri)
  * @self: the manager
  *
@@ -422,6 +473,9 @@ ipc_queue_manager_get_property (GObject *object, guint prop_id, GValue *value, G
     case PROP_MAX_RETRIES:
       g_value_set_uint (value, self->limits.max_retries);
       break;
+    case PROP_DURABILITY:
+      g_value_set_enum (value, self->durability);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -448,6 +502,9 @@ ipc_queue_manager_set_property (GObject *object, guint prop_id, const GValue *va
       break;
     case PROP_MAX_RETRIES:
       ipc_queue_manager_set_max_retries (self, g_value_get_uint (value));
+      break;
+    case PROP_DURABILITY:
+      ipc_queue_manager_set_durability (self, g_value_get_enum (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -521,25 +578,42 @@ ipc_queue_manager_class_init (IpcQueueManagerClass *klass)
    */
   properties[PROP_MAX_RETRIES] = g_param_spec_uint ("max-retries", NULL, NULL, 0, G_MAXINT, DEFAULT_MAX_RETRIES, writable);
 
+  /**
+   * IpcQueueManager:durability:
+   *
+   * What an acknowledged change survives, where the store keeps it.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_DURABILITY] = g_param_spec_enum ("durability", NULL, NULL, IPC_TYPE_DURABILITY, IPC_DURABILITY_FULL, writable);
+
   g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+/* Takes STORE. */
+static void
+use_store (IpcQueueManager *self, IpcQueueStore *store)
+{
+  g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
+
+  g_clear_object (&self->center);
+  self->center = ipc_queue_center_new (store, context, self, event_cb);
+  g_atomic_int_set (&self->center->default_timeout, DEFAULT_TIMEOUT);
+  apply_limits (self);
 }
 
 static void
 ipc_queue_manager_init (IpcQueueManager *self)
 {
-  g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
-
   self->generation = ipc_fork_generation ();
   self->uri = g_strdup ("memory:");
   self->items = g_list_store_new (IPC_TYPE_MESSAGE_QUEUE);
-  self->center = ipc_queue_center_new (ipc_queue_memory_store_new (), context, self, event_cb);
-  g_atomic_int_set (&self->center->default_timeout, DEFAULT_TIMEOUT);
   self->limits = (IpcQueueLimits){
     .max_messages = DEFAULT_MAX_MESSAGES,
     .max_bytes = DEFAULT_MAX_BYTES,
     .max_retries = DEFAULT_MAX_RETRIES,
   };
-  apply_limits (self);
+  use_store (self, ipc_queue_memory_store_new ());
 }
 
 /**
@@ -560,6 +634,33 @@ ipc_queue_manager_new (IpcScope *scope)
   return g_object_new (IPC_TYPE_QUEUE_MANAGER, "scope", scope, NULL);
 }
 
+#ifdef IPC_HAVE_SQLITE
+/* Takes STORE. What is in it already is in the list from the beginning. */
+static IpcQueueManager *
+new_for_store (IpcQueueStore *store, const char *uri)
+{
+  g_auto(GStrv) names = NULL;
+  IpcQueueManager *self = ipc_queue_manager_new (NULL);
+
+  g_free (self->uri);
+  self->uri = g_strdup (uri);
+  use_store (self, store);
+  names = IPC_QUEUE_STORE_GET_IFACE (store)->list_queues (store, NULL);
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    ipc_queue_manager_set_listed (self, names[i], TRUE);
+  return self;
+}
+
+static IpcQueueManager *
+new_for_sqlite (const char *part, GError **error)
+{
+  g_autofree char *uri = NULL;
+  IpcQueueStore *store = ipc_queue_sqlite_store_new (part, &uri, error);
+
+  return store != NULL ? new_for_store (store, uri) : NULL;
+}
+#endif
+
 /**
  * ipc_queue_manager_new_for_uri:
  * @uri: where the queues are kept
@@ -568,7 +669,8 @@ ipc_queue_manager_new (IpcScope *scope)
  * Makes a manager of the queues that are kept somewhere.
  *
  * Errors: %IPC_ERROR_UNSUPPORTED for a URI of a kind that this library does not know; %IPC_ERROR_INVALID_ARGUMENT for one that
- * makes no sense.
+ * makes no sense; of a database, %IPC_ERROR_WRONG_TYPE for a file that is none or another program's, %IPC_ERROR_VERSION for one of a later
+ * version, %IPC_ERROR_CORRUPT, %IPC_ERROR_UNSAFE_PATH, %IPC_ERROR_PERMISSION_DENIED, %IPC_ERROR_NO_SPACE: the file is as it was.
  *
  * Returns: (transfer full): the manager, or %NULL with @error set
  *
@@ -586,8 +688,16 @@ ipc_queue_manager_new_for_uri (const char *uri, GError **error)
     g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "\"%s\" is not the URI of a store of queues", uri);
   else if (g_str_has_prefix (uri, "memory:"))
     g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "\"%s\": nothing follows \"memory:\"", uri);
+#ifdef IPC_HAVE_SQLITE
+  else if (g_str_has_prefix (uri, "sqlite:"))
+    return new_for_sqlite (uri + strlen ("sqlite:"), error);
+#else
+  else if (g_str_has_prefix (uri, "sqlite:"))
+    g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "\"%s\": this library was built without SQLite", uri);
+#endif
   else
-    g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "\"%.*s\" is no kind of store of queues that this library knows; it knows \"memory:\"",
+    g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED,
+                 "\"%.*s\" is no kind of store of queues that this library knows; it knows \"memory:\" and \"sqlite:\"",
                  (int) (strchr (uri, ':') - uri + 1), uri);
   return NULL;
 }

@@ -19,6 +19,10 @@ struct _IpcQueueWork
   gboolean (*run)  (IpcQueueWork *self, GError **error);
   /* What it did is there for good; or ERROR (transfer full) says why not. */
   void     (*done) (IpcQueueWork *self, GError *error);
+
+  /* for the store while it has it */
+  GList link;
+  GError *error;
 };
 
 /* What holds for all queues of a manager. */
@@ -68,8 +72,8 @@ typedef struct
   /* In place of the one before. NULL: none any more, and none is running when this returns. */
   void          (*listen)       (IpcQueueStore *self, IpcQueueListener listener, gpointer data);
   void          (*set_limits)   (IpcQueueStore *self, const IpcQueueLimits *limits);
-  /* (nullable): UNSUPPORTED where there is none. */
-  gboolean      (*set_durability) (IpcQueueStore *self, IpcDurability durability, GError **error);
+  /* (nullable) */
+  void          (*set_durability) (IpcQueueStore *self, IpcDurability durability);
   /* (nullable): in a thread of its own, in the order in which they come. Where there is none, calls take no time. */
   void          (*dispatch)     (IpcQueueStore *self, IpcQueueWork *work);
   /* (nullable): from now on the listener is told when another process has changed something, once. take() does so where there is nothing. */

@@ -1,9 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "queue-test.h"
 
-void
-queue_test_init (QueueTest *self, const char *uri)
+#include <string.h>
+#include <unistd.h>
+
+/* Each has a database of its own, in a folder that goes with the process. */
+char *
+queue_test_make_uri (const char *scheme)
 {
+  static gint n;
+
+  if (g_strcmp0 (scheme, "sqlite:") != 0)
+    return g_strdup (scheme);
+  g_setenv ("XDG_STATE_HOME", g_getenv ("XDG_RUNTIME_DIR"), TRUE);
+  return g_strdup_printf ("sqlite:%s/queue-test-%d-%d.db", g_getenv ("XDG_RUNTIME_DIR"), (int) getpid (), g_atomic_int_add (&n, 1));
+}
+
+void
+queue_test_add (const char *path, IpcTestFunc func)
+{
+  static const char *const schemes[] = {
+    "memory:",
+#ifdef IPC_HAVE_SQLITE
+    "sqlite:",
+#endif
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (schemes); i++)
+    {
+      g_autofree char *scheme = g_strndup (schemes[i], strcspn (schemes[i], ":"));
+      g_autofree char *whole = g_strdup_printf ("/queue/%s/%s", path, scheme);
+
+      ipc_test_add_data (whole, schemes[i], func);
+    }
+}
+
+void
+queue_test_init (QueueTest *self, const char *scheme)
+{
+  g_autofree char *uri = queue_test_make_uri (scheme);
   g_autoptr(GError) error = NULL;
 
   self->manager = ipc_queue_manager_new_for_uri (uri, &error);
@@ -22,7 +57,8 @@ queue_test_clear (QueueTest *self)
     g_object_add_weak_pointer (queue, &queue);
   g_clear_object (&self->queue);
   ipc_test_assert_finalized (manager);
-  g_assert_null (queue);
+  /* What is being given back, or taken, keeps it until that is done. */
+  ipc_test_wait_for (queue == NULL);
 }
 
 guint64

@@ -12,11 +12,16 @@ typedef struct
   IpcMessageQueue *queue;       /* (owned) */
 } QueueTest;
 
-/* A manager for the URI, and a queue "jobs". */
-void            queue_test_init      (QueueTest *self, const char *uri);
+/* (transfer full): a URI for a store that nobody has used yet: SCHEME itself, or with a path. */
+char           *queue_test_make_uri  (const char *scheme);
+/* A manager for such a URI, and a queue "jobs". */
+void            queue_test_init      (QueueTest *self, const char *scheme);
 /* Nothing may be left that holds them. */
 void            queue_test_clear     (QueueTest *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (QueueTest, queue_test_clear)
+
+/* FUNC for each store that this library has, as "/queue/PATH/memory" and so on; the data of the test is the scheme. */
+void            queue_test_add       (const char *path, IpcTestFunc func);
 
 /* All without an error. */
 guint64         queue_test_publish   (IpcMessageQueue *queue, const char *text);

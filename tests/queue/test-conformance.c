@@ -251,14 +251,13 @@ test_delay (IpcTest *test)
   gint64 begin = g_get_monotonic_time ();
 
   queue_test_init (&fixture, test->data);
-  queue_test_publish_full (fixture.queue, "later", IPC_PRIORITY_CRITICAL, 0, 30, NULL);
+  queue_test_publish_full (fixture.queue, "later", IPC_PRIORITY_CRITICAL, 0, 300, NULL);
   queue_test_publish (fixture.queue, "now");
   queue_test_expect (fixture.queue, "now");
-  queue_test_expect_none (fixture.queue);
   delivery = ipc_message_queue_consume (fixture.queue, 10000, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (queue_test_get_text (delivery), ==, "later");
-  g_assert_cmpint (g_get_monotonic_time () - begin, >=, 30000);
+  g_assert_cmpint (g_get_monotonic_time () - begin, >=, 300000);
   queue_test_ack (delivery);
 }
 
@@ -486,7 +485,6 @@ test_deleted (IpcTest *test)
 int
 main (int argc, char **argv)
 {
-  static const char *const uris[] = { "memory:" };
   static const struct
   {
     const char *name;
@@ -513,13 +511,11 @@ main (int argc, char **argv)
   };
 
   ipc_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (uris); i++)
-    for (guint j = 0; j < G_N_ELEMENTS (tests); j++)
-      {
-        g_autofree char *scheme = g_strndup (uris[i], strcspn (uris[i], ":"));
-        g_autofree char *path = g_strdup_printf ("/queue/conformance/%s/%s", scheme, tests[j].name);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("conformance/%s", tests[i].name);
 
-        ipc_test_add_data (path, uris[i], tests[j].func);
-      }
+      queue_test_add (path, tests[i].func);
+    }
   return ipc_test_run ();
 }

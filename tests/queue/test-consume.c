@@ -21,7 +21,7 @@ test_in_order (IpcTest *test)
   g_autoptr(IpcDelivery) b = NULL;
   g_autoptr(GError) error = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &first);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &second);
   ipc_test_settle ();
@@ -46,7 +46,7 @@ test_delayed (IpcTest *test)
   g_autoptr(IpcDelivery) delivery = NULL;
   g_autoptr(GError) error = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   queue_test_publish_full (fixture.queue, "later", IPC_PRIORITY_NORMAL, 0, 20, NULL);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &async);
   delivery = finish (fixture.queue, &async, &error);
@@ -61,7 +61,7 @@ test_timeouts (IpcTest *test)
   static const gint timeouts[] = { 0, 1, 20 };
   g_auto(QueueTest) fixture = { 0 };
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   for (guint i = 0; i < G_N_ELEMENTS (timeouts); i++)
     {
       g_auto(IpcTestAsync) async = { 0 };
@@ -82,7 +82,7 @@ test_cancelled (IpcTest *test)
 {
   g_auto(QueueTest) fixture = { 0 };
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   ipc_queue_manager_set_max_retries (fixture.manager, 1000);
   queue_test_publish (fixture.queue, "x");
   for (guint n = 0; n < 12; n++)
@@ -102,8 +102,7 @@ test_cancelled (IpcTest *test)
       g_assert_cmpuint (async.n_callbacks, ==, 1);
       g_clear_object (&delivery);
       ipc_test_async_clear (&async);
-      ipc_test_settle ();
-      g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 1);
+      ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 1);
     }
 }
 
@@ -117,7 +116,7 @@ test_cancelled_at_once (IpcTest *test)
   g_autoptr(IpcDelivery) delivery = NULL, second = NULL;
   g_autoptr(GError) error = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   queue_test_publish (fixture.queue, "x");
   ipc_message_queue_consume_async (fixture.queue, 0, cancellable, ipc_test_async_cb, &async);
   g_cancellable_cancel (cancellable);
@@ -151,7 +150,7 @@ test_cancelled_in_thread (IpcTest *test)
 {
   g_auto(QueueTest) fixture = { 0 };
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   for (guint i = 0; i < 200; i++)
     {
       g_autoptr(GCancellable) cancellable = g_cancellable_new ();
@@ -224,17 +223,20 @@ test_prefetch (IpcTest *test)
   g_auto(Received) received = { 0 };
   g_autoptr(IpcConsumer) consumer = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   received_init (&received, TRUE);
   publish_numbers (fixture.queue, 5);
   consumer = ipc_message_queue_start_consuming (fixture.queue, 2, deliver, &received, NULL);
+  ipc_test_wait_for (received.texts->len == 2);
   ipc_test_settle ();
   g_assert_cmpuint (received.texts->len, ==, 2);
   queue_test_ack (received.held->pdata[0]);
+  ipc_test_wait_for (received.texts->len == 3);
   ipc_test_settle ();
   g_assert_cmpuint (received.texts->len, ==, 3);
   /* To drop one makes room as well, and it comes again. */
   g_ptr_array_remove_index (received.held, 1);
+  ipc_test_wait_for (received.texts->len == 4);
   ipc_test_settle ();
   g_assert_cmpuint (received.texts->len, ==, 4);
   g_assert_cmpstr (received.texts->pdata[3], ==, "1");
@@ -244,6 +246,7 @@ test_prefetch (IpcTest *test)
   ipc_consumer_stop (consumer);
   ipc_consumer_stop (consumer);
   queue_test_ack (received.held->pdata[1]);
+  ipc_test_wait_for (received.texts->len == 4);
   ipc_test_settle ();
   g_assert_cmpuint (received.texts->len, ==, 4);
 }
@@ -258,7 +261,7 @@ test_competing (IpcTest *test)
   g_autoptr(IpcConsumer) a = NULL;
   g_autoptr(IpcConsumer) b = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   received_init (&first, FALSE);
   received_init (&second, FALSE);
   a = ipc_message_queue_start_consuming (fixture.queue, 1, deliver, &first, NULL);
@@ -294,14 +297,15 @@ test_stopped_in_callback (IpcTest *test)
   IpcConsumer *other;
   guint n_destroyed = 0;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   received_init (&received, FALSE);
   publish_numbers (fixture.queue, 3);
   consumer = ipc_message_queue_start_consuming (fixture.queue, 10, deliver, &received, NULL);
   received.stops = consumer;
+  ipc_test_wait_for (received.texts->len == 1);
   ipc_test_settle ();
   g_assert_cmpuint (received.texts->len, ==, 1);
-  g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 2);
+  ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 2);
   other = ipc_message_queue_start_consuming (fixture.queue, 1, ack_only, &n_destroyed, count_destroyed);
   ipc_consumer_stop (other);
   g_assert_cmpuint (n_destroyed, ==, 1);
@@ -326,7 +330,7 @@ test_subscriptions (IpcTest *test)
   g_autoptr(IpcSubscription) a = NULL;
   g_autoptr(IpcSubscription) b = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   queue_test_publish (fixture.queue, "before");
   a = ipc_message_queue_subscribe (fixture.queue, copy, first, NULL);
   b = ipc_message_queue_subscribe (fixture.queue, copy, second, NULL);
@@ -346,7 +350,7 @@ test_subscriptions (IpcTest *test)
   g_assert_cmpstr (ipc_subscription_get_queue_name (b), ==, "jobs");
   ipc_subscription_stop (b);
   /* They took nothing. */
-  g_assert_cmpuint (ipc_message_queue_get_n_ready (fixture.queue), ==, 3);
+  ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 3);
 }
 
 /* ---- signals ---- */
@@ -379,7 +383,7 @@ test_signals (IpcTest *test)
   g_autofree char *expired = NULL;
   guint n_available = 0, n_deleted = 0, n_notified = 0;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   g_signal_connect (fixture.queue, "message-available", G_CALLBACK (count_signal), &n_available);
   g_signal_connect (fixture.queue, "message-expired", G_CALLBACK (keep_expired), &expired);
   g_signal_connect (fixture.queue, "message-dead", G_CALLBACK (keep_dead), &dead);
@@ -409,7 +413,7 @@ test_signals_again (IpcTest *test)
   g_autoptr(IpcDelivery) delivery = NULL;
   guint n_available = 0, n_ready = 0, n_unacked = 0;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   g_signal_connect (fixture.queue, "message-available", G_CALLBACK (count_signal), &n_available);
   g_signal_connect_swapped (fixture.queue, "notify::n-ready", G_CALLBACK (count_destroyed), &n_ready);
   g_signal_connect_swapped (fixture.queue, "notify::n-unacked", G_CALLBACK (count_destroyed), &n_unacked);
@@ -440,7 +444,7 @@ test_deleted_while_waiting (IpcTest *test)
   g_auto(IpcTestAsync) async = { 0 };
   g_autoptr(GError) error = NULL;
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &async);
   ipc_test_settle ();
   g_assert_true (ipc_queue_manager_delete_queue (fixture.manager, "jobs", NULL, &error));
@@ -455,7 +459,7 @@ test_many_waits (IpcTest *test)
   g_auto(QueueTest) fixture = { 0 };
   g_autofree IpcTestAsync *waits = g_new0 (IpcTestAsync, 1000);
 
-  queue_test_init (&fixture, "memory:");
+  queue_test_init (&fixture, test->data);
   for (guint i = 0; i < 1000; i++)
     ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &waits[i]);
   publish_numbers (fixture.queue, 1000);
@@ -474,19 +478,19 @@ int
 main (int argc, char **argv)
 {
   ipc_test_init (&argc, &argv, NULL);
-  ipc_test_add ("/queue/consume/in-order", test_in_order);
-  ipc_test_add ("/queue/consume/delayed", test_delayed);
-  ipc_test_add ("/queue/consume/timeouts", test_timeouts);
-  ipc_test_add ("/queue/consume/cancelled", test_cancelled);
-  ipc_test_add ("/queue/consume/cancelled-at-once", test_cancelled_at_once);
-  ipc_test_add ("/queue/consume/cancelled-in-thread", test_cancelled_in_thread);
-  ipc_test_add ("/queue/consume/prefetch", test_prefetch);
-  ipc_test_add ("/queue/consume/competing", test_competing);
-  ipc_test_add ("/queue/consume/stopped-in-callback", test_stopped_in_callback);
-  ipc_test_add ("/queue/consume/subscriptions", test_subscriptions);
-  ipc_test_add ("/queue/consume/signals", test_signals);
-  ipc_test_add ("/queue/consume/signals-again", test_signals_again);
-  ipc_test_add ("/queue/consume/deleted-while-waiting", test_deleted_while_waiting);
-  ipc_test_add ("/queue/consume/many-waits", test_many_waits);
+  queue_test_add ("consume/in-order", test_in_order);
+  queue_test_add ("consume/delayed", test_delayed);
+  queue_test_add ("consume/timeouts", test_timeouts);
+  queue_test_add ("consume/cancelled", test_cancelled);
+  queue_test_add ("consume/cancelled-at-once", test_cancelled_at_once);
+  queue_test_add ("consume/cancelled-in-thread", test_cancelled_in_thread);
+  queue_test_add ("consume/prefetch", test_prefetch);
+  queue_test_add ("consume/competing", test_competing);
+  queue_test_add ("consume/stopped-in-callback", test_stopped_in_callback);
+  queue_test_add ("consume/subscriptions", test_subscriptions);
+  queue_test_add ("consume/signals", test_signals);
+  queue_test_add ("consume/signals-again", test_signals_again);
+  queue_test_add ("consume/deleted-while-waiting", test_deleted_while_waiting);
+  queue_test_add ("consume/many-waits", test_many_waits);
   return ipc_test_run ();
 }

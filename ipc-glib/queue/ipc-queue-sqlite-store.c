@@ -1,0 +1,846 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store in a database: who does what in which thread. What is changed is done in batches (ipc-queue-jobs.c), each one transaction of
+ * ipc-queue-sqlite.c, in turn with other processes (ipc-queue-doorbell.c). What is only looked at is read on a connection of its own, which
+ * waits for nobody.
+ */
+#include "queue/ipc-queue-sqlite-store-private.h"
+
+#include "base/ipc-error-private.h"
+#include "core/ipc-fork.h"
+#include "queue/ipc-queue-jobs-private.h"
+#include "queue/ipc-queue-sqlite-private.h"
+
+#define COPIES_AT_ONCE 256
+
+struct _IpcQueueSqliteStore
+{
+  GObject parent_instance;
+
+  unsigned generation;          /* of forks */
+  IpcQueueDoorbell doorbell;
+  gboolean is_open;
+  IpcQueueJobs *jobs;           /* (owned) */
+  IpcQueueSqlite writer;        /* whoever does a batch */
+
+  GMutex reader_lock;
+  IpcQueueDatabase reader;      /* (mutex reader_lock) */
+
+  GMutex lock;
+  IpcQueueLimits limits;        /* (mutex lock) */
+  IpcDurability durability;     /* (mutex lock) */
+  IpcDurability applied;        /* whoever does a batch */
+  GHashTable *names;            /* (owned) (mutex lock) of queues, as the listener was told of them */
+  GHashTable *subscribed;       /* (owned) (mutex lock) name → how often */
+  gint64 last_copy;             /* (mutex lock) that was read */
+
+  GMutex listener_lock;
+  IpcQueueListener listener;    /* (nullable) (mutex listener_lock) */
+  gpointer listener_data;       /* (mutex listener_lock) */
+};
+
+static void ipc_queue_sqlite_store_iface_init (IpcQueueStoreInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (IpcQueueSqliteStore, ipc_queue_sqlite_store, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (IPC_TYPE_QUEUE_STORE, ipc_queue_sqlite_store_iface_init))
+
+static void
+tell_listener (IpcQueueSqliteStore *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+{
+  g_mutex_lock (&self->listener_lock);
+  if (self->listener != NULL)
+    self->listener (self->listener_data, event, queue, item);
+  g_mutex_unlock (&self->listener_lock);
+}
+
+/* ---- transactions ---- */
+
+static void
+take_settings (IpcQueueSqliteStore *self)
+{
+  IpcDurability durability;
+
+  g_mutex_lock (&self->lock);
+  self->writer.limits = self->limits;
+  durability = self->durability;
+  g_mutex_unlock (&self->lock);
+  if (durability != self->applied && ipc_queue_database_set_durability (&self->writer.database, durability, NULL))
+    self->applied = durability;
+}
+
+static gboolean
+begin (gpointer owner, GError **error)
+{
+  IpcQueueSqliteStore *self = owner;
+
+  take_settings (self);
+  if (!ipc_queue_doorbell_enter (&self->doorbell, error))
+    return FALSE;
+  if (ipc_queue_sqlite_begin (&self->writer, error))
+    return TRUE;
+  ipc_queue_doorbell_leave (&self->doorbell);
+  return FALSE;
+}
+
+static gboolean
+commit (gpointer owner, GError **error)
+{
+  IpcQueueSqliteStore *self = owner;
+  gboolean done = ipc_queue_sqlite_commit (&self->writer, error);
+
+  ipc_queue_doorbell_leave (&self->doorbell);
+  return done;
+}
+
+static void
+rollback (gpointer owner)
+{
+  IpcQueueSqliteStore *self = owner;
+
+  ipc_queue_sqlite_rollback (&self->writer);
+  ipc_queue_doorbell_leave (&self->doorbell);
+}
+
+static gboolean
+is_sound (gpointer owner)
+{
+  return IPC_QUEUE_SQLITE_STORE (owner)->writer.is_sound;
+}
+
+/* Of queues that were made or deleted the listener is told once, whoever did it. */
+static gboolean
+is_news (IpcQueueSqliteStore *self, IpcQueueEvent event, const char *queue)
+{
+  gboolean is_news = TRUE;
+
+  g_mutex_lock (&self->lock);
+  if (event == IPC_QUEUE_EVENT_CREATED)
+    is_news = g_hash_table_add (self->names, g_strdup (queue));
+  else if (event == IPC_QUEUE_EVENT_DELETED)
+    is_news = g_hash_table_remove (self->names, queue);
+  g_mutex_unlock (&self->lock);
+  return is_news;
+}
+
+static void
+tell (gpointer owner)
+{
+  IpcQueueSqliteStore *self = owner;
+  GArray *notes = self->writer.notes;
+
+  for (guint i = 0; i < notes->len; i++)
+    {
+      IpcQueueNote *note = &g_array_index (notes, IpcQueueNote, i);
+
+      if (is_news (self, note->event, note->queue))
+        tell_listener (self, note->event, note->queue, note->item);
+    }
+  g_array_set_size (notes, 0);
+  if (self->writer.rings_messages)
+    ipc_queue_doorbell_ring (&self->doorbell, FALSE);
+  if (self->writer.rings_queues)
+    ipc_queue_doorbell_ring (&self->doorbell, TRUE);
+}
+
+/* ---- what others did ---- */
+
+/* (transfer full) (nullable) */
+static GPtrArray *
+read_names (IpcQueueSqliteStore *self, GError **error)
+{
+  GPtrArray *names;
+
+  g_mutex_lock (&self->reader_lock);
+  names = ipc_queue_look_queues (&self->reader, error);
+  g_mutex_unlock (&self->reader_lock);
+  return names;
+}
+
+/* (transfer full): those that the listener knows, and that are not in NAMES. */
+static GPtrArray *
+find_gone (IpcQueueSqliteStore *self, GPtrArray *names)
+{
+  GPtrArray *gone = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer name;
+
+  g_mutex_lock (&self->lock);
+  g_hash_table_iter_init (&iter, self->names);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    if (!g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
+      g_ptr_array_add (gone, g_strdup (name));
+  g_mutex_unlock (&self->lock);
+  return gone;
+}
+
+static void
+look_for_queues (IpcQueueSqliteStore *self)
+{
+  g_autoptr(GPtrArray) names = NULL, gone = NULL;
+
+  ipc_queue_doorbell_arm (&self->doorbell, TRUE);
+  names = read_names (self, NULL);
+  if (names == NULL)
+    return;
+  gone = find_gone (self, names);
+  for (guint i = 0; i < gone->len; i++)
+    if (is_news (self, IPC_QUEUE_EVENT_DELETED, gone->pdata[i]))
+      tell_listener (self, IPC_QUEUE_EVENT_DELETED, gone->pdata[i], NULL);
+  for (guint i = 0; i < names->len; i++)
+    if (is_news (self, IPC_QUEUE_EVENT_CREATED, names->pdata[i]))
+      tell_listener (self, IPC_QUEUE_EVENT_CREATED, names->pdata[i], NULL);
+}
+
+static void
+tell_all_available (IpcQueueSqliteStore *self)
+{
+  g_autoptr(GPtrArray) none = g_ptr_array_new ();
+  g_autoptr(GPtrArray) names = find_gone (self, none);
+
+  for (guint i = 0; i < names->len; i++)
+    tell_listener (self, IPC_QUEUE_EVENT_AVAILABLE, names->pdata[i], NULL);
+}
+
+static gboolean
+is_subscribed (IpcQueueSqliteStore *self, const char *name)
+{
+  gboolean is_subscribed;
+
+  g_mutex_lock (&self->lock);
+  is_subscribed = name == NULL ? g_hash_table_size (self->subscribed) > 0 : g_hash_table_contains (self->subscribed, name);
+  g_mutex_unlock (&self->lock);
+  return is_subscribed;
+}
+
+static void
+tell_copy (IpcQueueSqliteStore *self, sqlite3_stmt *statement)
+{
+  g_autofree char *name = g_strdup ((const char *) sqlite3_column_text (statement, 6));
+  g_autoptr(IpcMessage) message = ipc_queue_look_message (&self->reader, statement, 1, 0, NULL);
+  g_autoptr(IpcQueueItem) item = NULL;
+
+  if (message == NULL || !is_subscribed (self, name))
+    return;
+  item = ipc_queue_item_new (message, IPC_PRIORITY_NORMAL);
+  tell_listener (self, IPC_QUEUE_EVENT_PUBLISHED, name, item);
+}
+
+/* FALSE: there are no more. */
+static gboolean
+read_copies (IpcQueueSqliteStore *self)
+{
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (&self->doorbell);
+  sqlite3_stmt *statement;
+  guint n = 0;
+
+  g_mutex_lock (&self->reader_lock);
+  statement = ipc_queue_database_bind (&self->reader, IPC_QUEUE_COPIES_READ, NULL, "iii", self->last_copy, me, (gint64) COPIES_AT_ONCE);
+  for (; statement != NULL && ipc_queue_database_step_row (&self->reader, statement, NULL); n++)
+    {
+      self->last_copy = sqlite3_column_int64 (statement, 0);
+      tell_copy (self, statement);
+    }
+  g_mutex_unlock (&self->reader_lock);
+  return n == COPIES_AT_ONCE;
+}
+
+/* In the thread of the jobs. The owner may be about to go. */
+static void
+rung (gpointer owner)
+{
+  IpcQueueSqliteStore *self = owner;
+
+  ipc_bell_silence (&self->doorbell.bell);
+  if (ipc_queue_doorbell_was_rung (&self->doorbell, TRUE))
+    look_for_queues (self);
+  if (is_subscribed (self, NULL))
+    {
+      ipc_queue_doorbell_arm (&self->doorbell, FALSE);
+      while (read_copies (self))
+        ;
+    }
+  /* Somebody published, or died. */
+  tell_all_available (self);
+}
+
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, rollback, is_sound, tell, rung };
+
+/* ---- one call ---- */
+
+typedef struct _Call Call;
+
+struct _Call
+{
+  IpcQueueWork work;
+  IpcQueueSqliteStore *self;
+  gboolean (*func) (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error);
+  const char *name;             /* (nullable) NULL: no queue in particular */
+
+  IpcQueueItem *const *items;
+  const IpcQueueItem *item;
+  const char *text;
+  gint64 ttl;
+  gint64 delay;
+  guint64 number;
+  guint n;
+  gboolean flag;
+
+  IpcQueueItem **taken;
+  gint64 result;
+};
+
+static gboolean
+run (IpcQueueWork *work, GError **error)
+{
+  Call *call = (Call *) work;
+  IpcQueueSqlite *writer = &call->self->writer;
+  IpcQueueRow *row = NULL;
+
+  if (call->name != NULL && (row = ipc_queue_sqlite_get_row (writer, call->name, error)) == NULL)
+    return FALSE;
+  return call->func (writer, row, call, error);
+}
+
+static gboolean
+do_call (IpcQueueStore *store, Call *call, GError **error)
+{
+  call->self = IPC_QUEUE_SQLITE_STORE (store);
+  call->work.run = run;
+  return ipc_queue_jobs_do (call->self->jobs, &call->work, error);
+}
+
+/* ---- queues ---- */
+
+static gboolean
+create_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_create (writer, call->text, error);
+}
+
+static gboolean
+create_queue (IpcQueueStore *store, const char *name, GError **error)
+{
+  Call call = { .func = create_func, .text = name };
+
+  return do_call (store, &call, error);
+}
+
+static gboolean
+delete_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_delete (writer, call->text, error);
+}
+
+static gboolean
+delete_queue (IpcQueueStore *store, const char *name, GError **error)
+{
+  Call call = { .func = delete_func, .text = name };
+
+  return do_call (store, &call, error);
+}
+
+static gboolean
+set_not_found (const char *name, GError **error)
+{
+  g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND, "there is no queue \"%s\"", name);
+  return FALSE;
+}
+
+/* With the lock of the reader. FALSE with ERROR, also where there is none. */
+static gboolean
+look_row_locked (IpcQueueSqliteStore *self, const char *name, IpcQueueRow *row, GError **error)
+{
+  g_autoptr(GError) reason = NULL;
+
+  if (ipc_queue_look_row (&self->reader, name, row, &reason))
+    return TRUE;
+  if (reason == NULL)
+    return set_not_found (name, error);
+  g_propagate_error (error, g_steal_pointer (&reason));
+  return FALSE;
+}
+
+static gboolean
+has_queue (IpcQueueStore *store, const char *name, GError **error)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+  IpcQueueRow row;
+  gboolean has;
+
+  g_mutex_lock (&self->reader_lock);
+  has = look_row_locked (self, name, &row, error);
+  g_mutex_unlock (&self->reader_lock);
+  return has;
+}
+
+static char **
+list_queues (IpcQueueStore *store, GError **error)
+{
+  GPtrArray *names = read_names (IPC_QUEUE_SQLITE_STORE (store), error);
+
+  if (names == NULL)
+    return NULL;
+  g_ptr_array_add (names, NULL);
+  return (char **) g_ptr_array_free (names, FALSE);
+}
+
+/* What is due was done by then. */
+static gboolean
+tend_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_tend (writer, row, error);
+}
+
+static gboolean
+look (IpcQueueSqliteStore *self, const char *name, IpcQueueRow *row, gint64 *next, GError **error)
+{
+  gboolean done;
+
+  g_mutex_lock (&self->reader_lock);
+  done = look_row_locked (self, name, row, error) && ipc_queue_look_next (&self->reader, row->id, next, error);
+  g_mutex_unlock (&self->reader_lock);
+  return done;
+}
+
+static gboolean
+tend_if_due (IpcQueueSqliteStore *self, const char *name, IpcQueueRow *row, gint64 *next, GError **error)
+{
+  Call call = { .func = tend_func, .name = name };
+
+  if (!look (self, name, row, next, error))
+    return FALSE;
+  if (*next == 0 || *next > ipc_queue_sqlite_get_time (&self->writer))
+    return TRUE;
+  return do_call (IPC_QUEUE_STORE (self), &call, error) && look (self, name, row, next, error);
+}
+
+static gboolean
+count (IpcQueueStore *store, const char *name, IpcQueueCounts *counts, GError **error)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+  IpcQueueRow row;
+  gint64 next;
+
+  if (!tend_if_due (self, name, &row, &next, error))
+    return FALSE;
+  *counts = row.counts;
+  counts->next_at = ipc_queue_sqlite_to_monotonic (&self->writer, next);
+  return TRUE;
+}
+
+/* ---- messages ---- */
+
+static gboolean
+publish_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  guint i;
+
+  for (i = 0; i < call->n && ipc_queue_sqlite_publish (writer, row, call->items[i], call->ttl, call->delay, error); i++)
+    ;
+  call->result = writer->is_sound ? i : 0;
+  return i == call->n;
+}
+
+static gboolean
+publish (IpcQueueStore *store, const char *name, IpcQueueItem *const *items, guint n, gint64 ttl, gint64 delay, guint *n_done, GError **error)
+{
+  Call call = { .func = publish_func, .name = name, .items = items, .n = n, .ttl = ttl, .delay = delay };
+  gboolean done = do_call (store, &call, error);
+
+  *n_done = (guint) call.result;
+  return done;
+}
+
+static void
+drop_taken (Call *call)
+{
+  for (gint64 i = 0; i < call->result; i++)
+    ipc_queue_item_unref (call->taken[i]);
+  call->result = 0;
+}
+
+/* Nobody else writes meanwhile, so what comes afterwards rings. */
+static gboolean
+arm_until_next (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  gint64 next, again;
+
+  ipc_queue_doorbell_arm (writer->doorbell, FALSE);
+  again = ipc_queue_sqlite_watch (writer, row);
+  if (!ipc_queue_look_next (&writer->database, row->id, &next, error))
+    return FALSE;
+  if (again != 0)
+    next = next == 0 ? again : MIN (next, again);
+  call->delay = ipc_queue_sqlite_to_monotonic (writer, next);
+  return TRUE;
+}
+
+static gboolean
+take_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  g_autoptr(GError) reason = NULL;
+
+  /* It may be the second time. */
+  drop_taken (call);
+  call->result = ipc_queue_sqlite_take (writer, row, call->taken, call->n, &reason);
+  if (reason == NULL && call->result < call->n)
+    arm_until_next (writer, row, call, &reason);
+  if (reason == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&reason));
+  return FALSE;
+}
+
+static guint
+take (IpcQueueStore *store, const char *name, IpcQueueItem **items, guint max, gint64 *next_at, GError **error)
+{
+  Call call = { .func = take_func, .name = name, .taken = items, .n = max };
+
+  if (!do_call (store, &call, error))
+    drop_taken (&call);
+  *next_at = call.delay;
+  return (guint) call.result;
+}
+
+static gboolean
+ack_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_ack (writer, row, call->item, error);
+}
+
+static gboolean
+ack (IpcQueueStore *store, const char *name, const IpcQueueItem *item, GError **error)
+{
+  Call call = { .func = ack_func, .name = name, .item = item };
+
+  return do_call (store, &call, error);
+}
+
+static gboolean
+nack_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_nack (writer, row, call->item, call->delay, call->flag, error);
+}
+
+static gboolean
+nack (IpcQueueStore *store, const char *name, const IpcQueueItem *item, gint64 delay, gboolean counts, GError **error)
+{
+  Call call = { .func = nack_func, .name = name, .item = item, .delay = delay, .flag = counts };
+
+  return do_call (store, &call, error);
+}
+
+static gboolean
+reject_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_reject (writer, row, call->item, call->text, error);
+}
+
+static gboolean
+reject (IpcQueueStore *store, const char *name, const IpcQueueItem *item, const char *reason, GError **error)
+{
+  Call call = { .func = reject_func, .name = name, .item = item, .text = reason };
+
+  return do_call (store, &call, error);
+}
+
+static gboolean
+extend_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return ipc_queue_sqlite_extend (writer, row, call->item, call->delay, error);
+}
+
+static gboolean
+extend (IpcQueueStore *store, const char *name, const IpcQueueItem *item, gint64 duration, GError **error)
+{
+  Call call = { .func = extend_func, .name = name, .item = item, .delay = duration };
+
+  return do_call (store, &call, error);
+}
+
+/* ---- looking at them ---- */
+
+/* (transfer full) (nullable) */
+static GPtrArray *
+look_at_messages (IpcQueueStore *store, const char *name, IpcQueueStatement first, IpcQueueStatement second, guint max, GError **error)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+  g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_queue_item_unref);
+  IpcQueueRow row;
+  gboolean done;
+  gint64 next;
+
+  if (!tend_if_due (self, name, &row, &next, error))
+    return NULL;
+  g_mutex_lock (&self->reader_lock);
+  done = ipc_queue_look_items (&self->reader, first, row.id, max, found, error) &&
+         (second == IPC_QUEUE_N_STATEMENTS || found->len >= max ||
+          ipc_queue_look_items (&self->reader, second, row.id, max - found->len, found, error));
+  g_mutex_unlock (&self->reader_lock);
+  return done ? g_steal_pointer (&found) : NULL;
+}
+
+static GPtrArray *
+peek (IpcQueueStore *store, const char *name, guint max, GError **error)
+{
+  return look_at_messages (store, name, IPC_QUEUE_MESSAGES_READY, IPC_QUEUE_MESSAGES_DELAYED, max, error);
+}
+
+static GPtrArray *
+list_dead (IpcQueueStore *store, const char *name, guint max, GError **error)
+{
+  return look_at_messages (store, name, IPC_QUEUE_DEAD_LIST, IPC_QUEUE_N_STATEMENTS, max, error);
+}
+
+static gboolean
+purge_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  call->result = ipc_queue_sqlite_purge (writer, row, error);
+  return call->result >= 0;
+}
+
+static gint64
+purge (IpcQueueStore *store, const char *name, GError **error)
+{
+  Call call = { .func = purge_func, .name = name };
+
+  return do_call (store, &call, error) ? call.result : -1;
+}
+
+static gboolean
+redrive_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  call->result = ipc_queue_sqlite_redrive (writer, row, call->number, error);
+  return call->result >= 0;
+}
+
+static gint64
+redrive (IpcQueueStore *store, const char *name, guint64 id, GError **error)
+{
+  Call call = { .func = redrive_func, .name = name, .number = id };
+
+  return do_call (store, &call, error) ? call.result : -1;
+}
+
+/* ---- settings ---- */
+
+static gboolean
+supports (IpcQueueStore *store, IpcQueueFeature feature)
+{
+  return TRUE;
+}
+
+static void
+listen_to (IpcQueueStore *store, IpcQueueListener listener, gpointer data)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+
+  g_mutex_lock (&self->listener_lock);
+  self->listener = listener;
+  self->listener_data = data;
+  g_mutex_unlock (&self->listener_lock);
+  if (listener != NULL)
+    look_for_queues (self);
+}
+
+static void
+set_limits (IpcQueueStore *store, const IpcQueueLimits *limits)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+
+  g_mutex_lock (&self->lock);
+  self->limits = *limits;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+set_durability (IpcQueueStore *store, IpcDurability durability)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+
+  g_mutex_lock (&self->lock);
+  self->durability = durability;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+dispatch (IpcQueueStore *store, IpcQueueWork *work)
+{
+  ipc_queue_jobs_add (IPC_QUEUE_SQLITE_STORE (store)->jobs, work);
+}
+
+static void
+arm (IpcQueueStore *store)
+{
+  ipc_queue_doorbell_arm (&IPC_QUEUE_SQLITE_STORE (store)->doorbell, FALSE);
+}
+
+static gboolean
+read_last_copy (IpcQueueSqlite *writer, Call *call, GError **error)
+{
+  sqlite3_stmt *statement = ipc_queue_database_bind (&writer->database, IPC_QUEUE_COPIES_LAST, error, "");
+
+  if (statement == NULL || !ipc_queue_database_step_row (&writer->database, statement, error))
+    return FALSE;
+  call->result = sqlite3_column_int64 (statement, 0);
+  sqlite3_reset (statement);
+  return TRUE;
+}
+
+static gboolean
+subscribe_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (writer->doorbell);
+  IpcQueueStatement which = call->flag ? IPC_QUEUE_SUBSCRIBER_ADD : IPC_QUEUE_SUBSCRIBER_REMOVE;
+
+  writer->is_sound = ipc_queue_database_run (&writer->database, which, error, "ii", row->id, me) && read_last_copy (writer, call, error);
+  return writer->is_sound;
+}
+
+/* How many there are of this process by now, and whether there were any at all before. */
+static guint
+count_subscribed (IpcQueueSqliteStore *self, const char *name, gboolean subscribed, gboolean *had_any)
+{
+  guint n;
+
+  g_mutex_lock (&self->lock);
+  *had_any = g_hash_table_size (self->subscribed) > 0;
+  n = GPOINTER_TO_UINT (g_hash_table_lookup (self->subscribed, name)) + (subscribed ? 1 : -1u);
+  if (n > 0)
+    g_hash_table_replace (self->subscribed, g_strdup (name), GUINT_TO_POINTER (n));
+  else
+    g_hash_table_remove (self->subscribed, name);
+  g_mutex_unlock (&self->lock);
+  return n;
+}
+
+static void
+subscribe (IpcQueueStore *store, const char *name, gboolean subscribed)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
+  Call call = { .func = subscribe_func, .name = name, .flag = subscribed };
+  gboolean had_any;
+  guint n = count_subscribed (self, name, subscribed, &had_any);
+
+  if (n != (subscribed ? 1 : 0) || !do_call (store, &call, NULL) || !subscribed)
+    return;
+  if (!had_any)
+    {
+      g_mutex_lock (&self->reader_lock);
+      self->last_copy = MAX (self->last_copy, call.result);
+      g_mutex_unlock (&self->reader_lock);
+    }
+  ipc_queue_doorbell_arm (&self->doorbell, FALSE);
+}
+
+static void
+ipc_queue_sqlite_store_iface_init (IpcQueueStoreInterface *iface)
+{
+  iface->supports = supports;
+  iface->listen = listen_to;
+  iface->set_limits = set_limits;
+  iface->set_durability = set_durability;
+  iface->dispatch = dispatch;
+  iface->arm = arm;
+  iface->subscribe = subscribe;
+  iface->create_queue = create_queue;
+  iface->has_queue = has_queue;
+  iface->delete_queue = delete_queue;
+  iface->list_queues = list_queues;
+  iface->count = count;
+  iface->publish = publish;
+  iface->take = take;
+  iface->ack = ack;
+  iface->nack = nack;
+  iface->reject = reject;
+  iface->extend = extend;
+  iface->peek = peek;
+  iface->purge = purge;
+  iface->list_dead = list_dead;
+  iface->redrive = redrive;
+}
+
+/* ---- the object ---- */
+
+/* In a forked child the connections are the parent's: they are not touched, and what is in memory is left. */
+static void
+ipc_queue_sqlite_store_finalize (GObject *object)
+{
+  IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (object);
+
+  if (self->generation == ipc_fork_generation ())
+    {
+      if (self->jobs != NULL)
+        ipc_queue_jobs_free (self->jobs);
+      ipc_queue_database_close (&self->reader);
+      ipc_queue_sqlite_close (&self->writer);
+    }
+  if (self->is_open)
+    ipc_queue_doorbell_close (&self->doorbell);
+  g_hash_table_unref (self->names);
+  g_hash_table_unref (self->subscribed);
+  g_mutex_clear (&self->reader_lock);
+  g_mutex_clear (&self->lock);
+  g_mutex_clear (&self->listener_lock);
+  G_OBJECT_CLASS (ipc_queue_sqlite_store_parent_class)->finalize (object);
+}
+
+static void
+ipc_queue_sqlite_store_class_init (IpcQueueSqliteStoreClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = ipc_queue_sqlite_store_finalize;
+}
+
+static void
+ipc_queue_sqlite_store_init (IpcQueueSqliteStore *self)
+{
+  self->generation = ipc_fork_generation ();
+  self->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->subscribed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  /* As it is in a connection that was just opened. */
+  self->applied = IPC_DURABILITY_FULL;
+  g_mutex_init (&self->reader_lock);
+  g_mutex_init (&self->lock);
+  g_mutex_init (&self->listener_lock);
+}
+
+static gboolean
+nothing_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
+{
+  return TRUE;
+}
+
+static gboolean
+open_all (IpcQueueSqliteStore *self, const char *path, GError **error)
+{
+  /* It begins to use the clock, and finds out whether the database can be written to. */
+  Call first = { .func = nothing_func };
+
+  if (!ipc_queue_database_ensure (path, error))
+    return FALSE;
+  self->is_open = ipc_queue_doorbell_open (&self->doorbell, path, error);
+  if (!self->is_open || !ipc_queue_sqlite_open (&self->writer, path, &self->doorbell, error) ||
+      !ipc_queue_database_set_durability (&self->writer.database, self->applied, error) ||
+      !ipc_queue_database_open (&self->reader, path, FALSE, error))
+    return FALSE;
+  self->jobs = ipc_queue_jobs_new (&jobs_funcs, self, error);
+  if (self->jobs == NULL || !do_call (IPC_QUEUE_STORE (self), &first, error))
+    return FALSE;
+  ipc_queue_jobs_watch (self->jobs, self->doorbell.bell.fd);
+  return TRUE;
+}
+
+IpcQueueStore *
+ipc_queue_sqlite_store_new (const char *part, char **uri, GError **error)
+{
+  g_autofree char *path = ipc_queue_database_find_path (part, error);
+  g_autoptr(IpcQueueSqliteStore) self = NULL;
+
+  if (path == NULL)
+    return NULL;
+  self = g_object_new (IPC_TYPE_QUEUE_SQLITE_STORE, NULL);
+  if (!open_all (self, path, error))
+    return NULL;
+  *uri = g_strconcat ("sqlite:", path, NULL);
+  return IPC_QUEUE_STORE (g_steal_pointer (&self));
+}
