@@ -210,7 +210,7 @@ settle_async (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char
   GError *error = NULL;
 
   if (prepare (self, func, delay, text, g_task_get_cancellable (task), &call, &error))
-    ipc_queue_call_start (&call, task, STORE (self->queue));
+    ipc_queue_call_start (&call, task, self->queue->center);
   else
     ipc_task_fail (task, error);
 }

@@ -117,7 +117,7 @@ start (IpcMessageQueue *self, IpcQueueCallFunc func, IpcQueueEndFunc end, guint6
   GError *error = NULL;
 
   if (ipc_message_queue_check (self, &error))
-    ipc_queue_call_start (&call, task, STORE (self));
+    ipc_queue_call_start (&call, task, self->center);
   else
     ipc_task_fail (task, error);
 }

@@ -155,7 +155,7 @@ ipc_message_queue_publish_async (IpcMessageQueue *self, IpcMessage *message, Ipc
 
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_publish_async);
   if (prepare (self, message, priority, ttl, delay, dedup_id, &call, &error))
-    ipc_queue_call_start (&call, task, STORE (self));
+    ipc_queue_call_start (&call, task, self->center);
   else
     ipc_task_fail (task, error);
 }
@@ -289,7 +289,7 @@ ipc_message_queue_publish_many_async (IpcMessageQueue *self, GPtrArray *messages
 
   task = ipc_task_new (self, cancellable, callback, user_data, ipc_message_queue_publish_many_async);
   if (prepare_many (self, messages, priority, ttl, delay, &call, &error))
-    ipc_queue_call_start (&call, task, STORE (self));
+    ipc_queue_call_start (&call, task, self->center);
   else
     ipc_task_fail (task, error);
 }

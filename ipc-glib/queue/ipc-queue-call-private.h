@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include "queue/ipc-queue-store-private.h"
-
-typedef struct _IpcQueueCall IpcQueueCall;
+#include "queue/ipc-queue-center-private.h"
 
 /* SOURCE is what it is done to. It may be called a second time, and begins anew then. FALSE with ERROR. */
 typedef gboolean (*IpcQueueCallFunc) (gpointer source, IpcQueueCall *call, GError **error);
@@ -18,6 +16,7 @@ struct _IpcQueueCall
 {
   IpcQueueWork work;
   GTask *task;                  /* (owned) (nullable) NULL: it is waited for */
+  IpcQueueCenter *center;       /* the same; the task's source has it */
   GCancellable *cancellable;    /* (nullable) */
   IpcQueueCallFunc func;
   IpcQueueEndFunc end;          /* (nullable) */
@@ -41,7 +40,9 @@ void          ipc_queue_call_clear  (IpcQueueCall *call);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (IpcQueueCall, ipc_queue_call_clear)
 
 /* The same, not waited for. Takes TASK, whose source it is done to, and what CALL owns, which is on the stack and empty afterwards. */
-void          ipc_queue_call_start  (IpcQueueCall *call, GTask *task, IpcQueueStore *store);
+void          ipc_queue_call_start  (IpcQueueCall *call, GTask *task, IpcQueueCenter *center);
+/* For the center, in its context: takes CALL, which is done. */
+void          ipc_queue_call_tell   (IpcQueueCall *call);
 /* (transfer full) (nullable): what ipc_queue_call_start() came to. */
 IpcQueueCall *ipc_queue_call_finish (GAsyncResult *result, GError **error);
 void          ipc_queue_call_free   (IpcQueueCall *call);

@@ -51,14 +51,12 @@ run (IpcQueueWork *work, GError **error)
   return !g_cancellable_set_error_if_cancelled (call->cancellable, error) && call->func (g_task_get_source_object (call->task), call, error);
 }
 
+/* Takes both. */
 static void
-done (IpcQueueWork *work, GError *error)
+tell_task (IpcQueueCall *call, GError *error)
 {
-  IpcQueueCall *call = (IpcQueueCall *) work;
   g_autoptr(GTask) task = g_steal_pointer (&call->task);
 
-  if (call->end != NULL)
-    call->end (g_task_get_source_object (task), call, error);
   if (error == NULL)
     g_task_return_pointer (task, call, (GDestroyNotify) ipc_queue_call_free);
   else
@@ -69,7 +67,31 @@ done (IpcQueueWork *work, GError *error)
 }
 
 void
-ipc_queue_call_start (IpcQueueCall *call, GTask *task, IpcQueueStore *store)
+ipc_queue_call_tell (IpcQueueCall *call)
+{
+  tell_task (call, g_steal_pointer (&call->work.error));
+}
+
+/* To tell a task from another thread costs a source and a wake-up each. The center tells all that are done at once. */
+static void
+done (IpcQueueWork *work, GError *error)
+{
+  IpcQueueCall *call = (IpcQueueCall *) work;
+  GMainContext *context = call->center->context;
+
+  if (call->end != NULL)
+    call->end (g_task_get_source_object (call->task), call, error);
+  if (g_task_get_context (call->task) != context || g_main_context_is_owner (context))
+    {
+      tell_task (call, error);
+      return;
+    }
+  work->error = error;
+  ipc_queue_center_complete (call->center, call);
+}
+
+void
+ipc_queue_call_start (IpcQueueCall *call, GTask *task, IpcQueueCenter *center)
 {
   IpcQueueCall *copy = g_memdup2 (call, sizeof *call);
 
@@ -77,10 +99,11 @@ ipc_queue_call_start (IpcQueueCall *call, GTask *task, IpcQueueStore *store)
   /* What has been done is told, also to whom has cancelled it meanwhile. */
   g_task_set_check_cancellable (task, FALSE);
   copy->task = task;
+  copy->center = center;
   copy->cancellable = g_task_get_cancellable (task);
   copy->work.run = run;
   copy->work.done = done;
-  ipc_queue_store_dispatch (store, &copy->work);
+  ipc_queue_store_dispatch (center->store, &copy->work);
 }
 
 IpcQueueCall *

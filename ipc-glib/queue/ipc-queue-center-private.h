@@ -11,6 +11,8 @@
 #define IPC_TYPE_QUEUE_CENTER (ipc_queue_center_get_type ())
 G_DECLARE_FINAL_TYPE (IpcQueueCenter, ipc_queue_center, IPC, QUEUE_CENTER, GObject)
 
+typedef struct _IpcQueueCall IpcQueueCall;
+
 /* A queue was made or deleted: in the context, what a manager does about it. */
 typedef void (*IpcQueueCenterFunc) (gpointer manager, IpcQueueEvent event, const char *queue);
 
@@ -35,6 +37,7 @@ struct _IpcQueueCenter
   GCond cond;                   /* threads that wait for something to be available */
   guint64 sequence;             /* (mutex lock) how often something was */
   guint n_sleepers;             /* (mutex lock) */
+  GQueue completed;             /* (mutex lock) of IpcQueueCall.work.link */
   GQueue notes;                 /* (mutex lock) of events that were not handled yet */
   GHashTable *available;        /* (owned) (mutex lock) names of queues that something is in */
 };
@@ -50,6 +53,9 @@ void            ipc_queue_center_note_available (IpcQueueCenter *self, const cha
 
 /* Has ITEM, which was taken from QUEUE, put back, and does not wait for it. COUNTS as of the store's nack(). Any thread. */
 void            ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueItem *item, gboolean counts);
+
+/* Takes CALL, whose task is told in the context. Any thread. */
+void            ipc_queue_center_complete (IpcQueueCenter *self, IpcQueueCall *call);
 
 /* For threads that wait: the number to be given to wait(), before the store is asked. */
 guint64         ipc_queue_center_get_sequence   (IpcQueueCenter *self);

@@ -3,6 +3,7 @@
 
 #include "core/ipc-fork.h"
 #include "queue/ipc-message-queue-private.h"
+#include "queue/ipc-queue-call-private.h"
 
 #define MAX_NOTES 65536u        /* live copies are given at most once, and not kept without a bound */
 
@@ -131,6 +132,45 @@ ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueIte
   ipc_queue_store_dispatch (self->store, &work->work);
 }
 
+/* ---- what is done ---- */
+
+void
+ipc_queue_center_complete (IpcQueueCenter *self, IpcQueueCall *call)
+{
+  gboolean is_first;
+
+  g_mutex_lock (&self->lock);
+  is_first = self->completed.length == 0;
+  call->work.link = (GList){ .data = call };
+  g_queue_push_tail_link (&self->completed, &call->work.link);
+  g_mutex_unlock (&self->lock);
+  if (is_first)
+    ipc_queue_center_wake (self);
+}
+
+static GList *
+pop_completed (IpcQueueCenter *self)
+{
+  GList *link;
+
+  g_mutex_lock (&self->lock);
+  link = g_queue_pop_head_link (&self->completed);
+  if (self->completed.length > 0)
+    ipc_queue_center_wake (self);
+  g_mutex_unlock (&self->lock);
+  return link;
+}
+
+/* One at a time: a callback may run the context, and wait there for the next one. */
+static void
+tell_completed (IpcQueueCenter *self)
+{
+  GList *link;
+
+  while ((link = pop_completed (self)) != NULL)
+    ipc_queue_call_tell (link->data);
+}
+
 /* ---- threads that wait ---- */
 
 guint64
@@ -213,25 +253,50 @@ serve_all (IpcQueueCenter *self)
   return next;
 }
 
+/* The same about notes. */
+static Note *
+pop_note (IpcQueueCenter *self)
+{
+  Note *note;
+
+  g_mutex_lock (&self->lock);
+  note = g_queue_pop_head (&self->notes);
+  if (self->notes.length > 0)
+    ipc_queue_center_wake (self);
+  g_mutex_unlock (&self->lock);
+  return note;
+}
+
+/* (transfer full) (nullable) */
+static GHashTable *
+take_available (IpcQueueCenter *self)
+{
+  GHashTable *available = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (g_hash_table_size (self->available) > 0)
+    {
+      available = self->available;
+      self->available = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    }
+  g_mutex_unlock (&self->lock);
+  return available;
+}
+
 static void
 handle_notes (IpcQueueCenter *self)
 {
   g_autoptr(GHashTable) available = NULL;
-  GQueue notes;
   Note *note;
 
-  g_mutex_lock (&self->lock);
-  notes = self->notes;
-  g_queue_init (&self->notes);
-  available = self->available;
-  self->available = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_mutex_unlock (&self->lock);
-  while ((note = g_queue_pop_head (&notes)) != NULL)
+  while ((note = pop_note (self)) != NULL)
     {
       tell (self, note->event, note->queue, note->item);
       note_free (note);
     }
-  tell_available (self, available);
+  available = take_available (self);
+  if (available != NULL)
+    tell_available (self, available);
 }
 
 typedef struct
@@ -250,6 +315,7 @@ dispatch (GSource *source, GSourceFunc callback, gpointer data)
   g_source_set_ready_time (source, -1);
   if (self == NULL || self->generation != ipc_fork_generation ())
     return G_SOURCE_CONTINUE;
+  tell_completed (self);
   handle_notes (self);
   next = serve_all (self);
   /* Unless it was woken meanwhile. */
@@ -281,6 +347,7 @@ ipc_queue_center_new (IpcQueueStore *store, GMainContext *context, gpointer mana
   self->source = g_source_new (&source_funcs, sizeof (Source));
   g_weak_ref_init (&((Source *) self->source)->center, self);
   g_source_set_static_name (self->source, "ipc-queue");
+  g_source_set_can_recurse (self->source, TRUE);
   g_source_attach (self->source, context);
   IPC_QUEUE_STORE_GET_IFACE (store)->listen (store, listener, self);
   return self;

@@ -19,6 +19,13 @@
 #define NAP_US 2000             /* with so long in between */
 #define MAX_BASENAME 200
 
+/* Of the format of databases: where things are in the first bytes. */
+#define HEADER_SIZE 100
+#define VERSION_AT 60
+#define APPLICATION_ID_AT 68
+
+static const char MAGIC[] = "SQLite format 3";
+
 /* ---- where ---- */
 
 static char *
@@ -77,55 +84,60 @@ open_folder (const char *path, GError **error)
 /* ---- whether it is one ---- */
 
 static gboolean
-read_number (IpcQueueDatabase *self, const char *sql, gint64 *number, GError **error)
+judge (const char *path, const guint8 header[HEADER_SIZE], GError **error)
 {
-  sqlite3_stmt *statement = NULL;
-  int code = sqlite3_prepare_v2 (self->db, sql, -1, &statement, NULL);
+  guint32 version, application_id;
 
-  if (code == SQLITE_OK)
-    code = sqlite3_step (statement);
-  if (code == SQLITE_ROW)
-    *number = sqlite3_column_int64 (statement, 0);
-  else
-    ipc_queue_database_set_error (self, sqlite3_extended_errcode (self->db), error);
-  sqlite3_finalize (statement);
-  return code == SQLITE_ROW;
-}
-
-static gboolean
-judge (IpcQueueDatabase *self, GError **error)
-{
-  gint64 application_id, version;
-
-  if (!read_number (self, "PRAGMA application_id", &application_id, error) || !read_number (self, "PRAGMA user_version", &version, error))
-    return FALSE;
-  if (application_id != IPC_QUEUE_APPLICATION_ID)
+  if (memcmp (header, MAGIC, sizeof MAGIC) != 0)
     {
-      g_set_error (error, IPC_ERROR, IPC_ERROR_WRONG_TYPE, "\"%s\": a database of another program (application_id %" G_GINT64_FORMAT ")", self->path,
-                   application_id);
+      g_set_error (error, IPC_ERROR, IPC_ERROR_WRONG_TYPE, "\"%s\" is no database", path);
       return FALSE;
     }
-  if (version == IPC_QUEUE_SCHEMA_VERSION)
+  memcpy (&version, header + VERSION_AT, sizeof version);
+  memcpy (&application_id, header + APPLICATION_ID_AT, sizeof application_id);
+  if (GUINT32_FROM_BE (application_id) != IPC_QUEUE_APPLICATION_ID)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_WRONG_TYPE, "\"%s\": a database of another program (application_id %u)", path,
+                   GUINT32_FROM_BE (application_id));
+      return FALSE;
+    }
+  if (GUINT32_FROM_BE (version) == IPC_QUEUE_SCHEMA_VERSION)
     return TRUE;
-  g_set_error (error, IPC_ERROR, IPC_ERROR_VERSION, "\"%s\": version %" G_GINT64_FORMAT " of the schema; this library knows %d", self->path, version,
+  g_set_error (error, IPC_ERROR, IPC_ERROR_VERSION, "\"%s\": version %u of the schema; this library knows %d", path, GUINT32_FROM_BE (version),
                IPC_QUEUE_SCHEMA_VERSION);
   return FALSE;
 }
 
-/* Looks at the file alone, as if nobody ever wrote it: no log is played back, no index made, nothing is written. */
+static gboolean
+read_header (sqlite3_vfs *vfs, sqlite3_file *file, const char *path, const char *name, guint8 header[HEADER_SIZE], GError **error)
+{
+  int code = vfs->xOpen (vfs, name, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_NOFOLLOW, NULL);
+
+  if (code == SQLITE_OK)
+    code = file->pMethods->xRead (file, header, HEADER_SIZE, 0);
+  if (file->pMethods != NULL)
+    file->pMethods->xClose (file);
+  /* What is too short has zeroes at the end, and is no database. */
+  if (code == SQLITE_OK || code == SQLITE_IOERR_SHORT_READ)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, errno == EACCES || errno == EPERM ? IPC_ERROR_PERMISSION_DENIED : IPC_ERROR_FAILED, "\"%s\": %s", path,
+               sqlite3_errstr (code));
+  return FALSE;
+}
+
+/* Looks at the header alone, through SQLite, which knows of all its locks on the file. Nothing is written; and after a power cut, what follows
+ * the header may make no sense without the log. */
 static gboolean
 check_file (const char *path, GError **error)
 {
-  g_autofree char *escaped = g_uri_escape_string (path, "/", FALSE);
-  g_autofree char *uri = g_strdup_printf ("file:%s?immutable=1", escaped);
-  IpcQueueDatabase database;
-  gboolean is_ours;
+  sqlite3_vfs *vfs = sqlite3_vfs_find (NULL);
+  sqlite3_filename name = sqlite3_create_filename (path, "", "", 0, NULL);
+  g_autofree sqlite3_file *file = g_malloc0 ((gsize) vfs->szOsFile);
+  guint8 header[HEADER_SIZE] = { 0 };
+  gboolean is_read = read_header (vfs, file, path, name, header, error);
 
-  if (!ipc_queue_database_open_with (&database, path, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error))
-    return FALSE;
-  is_ours = judge (&database, error);
-  ipc_queue_database_close (&database);
-  return is_ours;
+  sqlite3_free_filename (name);
+  return is_read && judge (path, header, error);
 }
 
 /* ---- making it ---- */

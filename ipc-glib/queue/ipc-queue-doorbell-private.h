@@ -25,6 +25,7 @@ typedef struct
   unsigned queues_entry;
   unsigned slot;                /* of the permit, while this has the turn */
   char boot[40];                /* tells one start of the machine from another */
+  char epoch[80];               /* the same, and one table of processes from another: what owner ids mean */
 } IpcQueueDoorbell;
 
 /* That of the database at PATH. */

@@ -190,6 +190,15 @@ set_up (IpcQueueDoorbell *self)
   ipc_listeners_init (&self->queues, memory + SLOTS_SIZE + LISTENERS_SIZE, MAX_LISTENERS, presence);
 }
 
+static void
+name_epoch (IpcQueueDoorbell *self)
+{
+  guint64 id[2];
+
+  ipc_presence_get_id (self->object.presence, (guint8 *) id);
+  g_snprintf (self->epoch, sizeof self->epoch, "%s/%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x", self->boot, id[0], id[1]);
+}
+
 gboolean
 ipc_queue_doorbell_open (IpcQueueDoorbell *self, const char *path, GError **error)
 {
@@ -209,6 +218,7 @@ ipc_queue_doorbell_open (IpcQueueDoorbell *self, const char *path, GError **erro
   if (!attached)
     return FALSE;
   set_up (self);
+  name_epoch (self);
   if (listen_to (self, error))
     return TRUE;
   ipc_queue_doorbell_close (self);

@@ -108,7 +108,7 @@ start (IpcQueueManager *self, IpcQueueCallFunc func, const char *name, GTask *ta
   GError *error = NULL;
 
   if (prepare (self, func, name, g_task_get_cancellable (task), &call, &error))
-    ipc_queue_call_start (&call, task, self->center->store);
+    ipc_queue_call_start (&call, task, self->center);
   else
     ipc_task_fail (task, error);
 }

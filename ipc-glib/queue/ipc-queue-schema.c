@@ -6,15 +6,16 @@
  * Times are in milliseconds of the clock of the store (ipc-queue-sqlite.c), but for those that people see, which are µs UTC.
  *
  * A message is ready (0), delayed (1) or leased (2); there is an index for each, which has only those, so that nothing costs more for
- * what is in the others. The counts of a queue are written once a transaction.
+ * what is in the others. The counts of a queue are written once a transaction; those of queue 0 are the store's: the last number that was
+ * given, in `total`, and when, by its clock, in `last_accessed`. They are so close together that it is one page that is written.
  */
 const char ipc_queue_schema[] =
-  "CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), last_id INTEGER NOT NULL, boot TEXT NOT NULL, clock INTEGER NOT NULL,"
-  " seen_at INTEGER NOT NULL) STRICT;"
-  "INSERT INTO store VALUES (1, 0, '', 0, 0);"
-  "CREATE TABLE queue (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, last_accessed INTEGER NOT NULL,"
-  " ready INTEGER NOT NULL DEFAULT 0, delayed INTEGER NOT NULL DEFAULT 0, leased INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0,"
-  " total INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0) STRICT;"
+  "CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, clock INTEGER NOT NULL) STRICT;"
+  "INSERT INTO store VALUES (1, '', 0);"
+  "CREATE TABLE queue (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE count (queue INTEGER PRIMARY KEY, last_accessed INTEGER NOT NULL, ready INTEGER NOT NULL, delayed INTEGER NOT NULL,"
+  " leased INTEGER NOT NULL, dead INTEGER NOT NULL, total INTEGER NOT NULL, bytes INTEGER NOT NULL, subscribers INTEGER NOT NULL) STRICT;"
+  "INSERT INTO count VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0);"
   "CREATE TABLE message (id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, priority INTEGER NOT NULL,"
   " attempt INTEGER NOT NULL, lease INTEGER NOT NULL, owner INTEGER NOT NULL, due_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
   " shown_expiry INTEGER NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, stamp INTEGER NOT NULL, format INTEGER NOT NULL,"
@@ -43,15 +44,18 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_COMMIT] = "COMMIT",
   [IPC_QUEUE_ROLLBACK] = "ROLLBACK",
 
-  [IPC_QUEUE_STORE_READ] = "SELECT last_id, boot, clock, seen_at FROM store",
-  [IPC_QUEUE_STORE_WRITE] = "UPDATE store SET last_id = ?1, boot = ?2, clock = ?3, seen_at = ?4",
+  [IPC_QUEUE_STORE_READ] = "SELECT epoch, clock FROM store",
+  [IPC_QUEUE_STORE_WRITE] = "UPDATE store SET epoch = ?1, clock = ?2",
 
-  [IPC_QUEUE_QUEUE_ADD] = "INSERT INTO queue (name, created_at, last_accessed) VALUES (?1, ?2, ?2)",
-  [IPC_QUEUE_QUEUE_READ] =
-    "SELECT id, created_at, last_accessed, ready, delayed, leased, dead, total, bytes FROM queue WHERE name = ?1",
-  [IPC_QUEUE_QUEUE_WRITE] =
-    "UPDATE queue SET last_accessed = ?2, ready = ?3, delayed = ?4, leased = ?5, dead = ?6, total = ?7, bytes = ?8 WHERE id = ?1",
+  [IPC_QUEUE_QUEUE_ADD] = "INSERT INTO queue (name, created_at) VALUES (?1, ?2)",
+  [IPC_QUEUE_QUEUE_FIND] = "SELECT id, created_at FROM queue WHERE name = ?1",
   [IPC_QUEUE_QUEUE_DELETE] = "DELETE FROM queue WHERE id = ?1",
+  [IPC_QUEUE_COUNT_ADD] = "INSERT INTO count VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, 0)",
+  [IPC_QUEUE_COUNT_READ] = "SELECT last_accessed, ready, delayed, leased, dead, total, bytes, subscribers FROM count WHERE queue = ?1",
+  [IPC_QUEUE_COUNT_WRITE] =
+    "UPDATE count SET last_accessed = ?2, ready = ?3, delayed = ?4, leased = ?5, dead = ?6, total = ?7, bytes = ?8, subscribers = ?9"
+    " WHERE queue = ?1",
+  [IPC_QUEUE_COUNT_DELETE] = "DELETE FROM count WHERE queue = ?1",
   [IPC_QUEUE_QUEUE_LIST] = "SELECT name FROM queue ORDER BY name",
 
   [IPC_QUEUE_MESSAGE_ADD] =
@@ -95,8 +99,9 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_DELETE_MESSAGES] = "DELETE FROM message WHERE queue = ?1",
   [IPC_QUEUE_DELETE_DEAD] = "DELETE FROM dead WHERE queue = ?1",
   [IPC_QUEUE_DELETE_DEDUP] = "DELETE FROM dedup WHERE queue = ?1",
+  [IPC_QUEUE_DELETE_SUBSCRIBERS] = "DELETE FROM subscriber WHERE queue = ?1",
   [IPC_QUEUE_RELEASE_ALL] = "UPDATE message SET state = 0, lease = 0, owner = 0 WHERE state = 2",
-  [IPC_QUEUE_RELEASE_COUNTS] = "UPDATE queue SET ready = ready + leased, leased = 0",
+  [IPC_QUEUE_RELEASE_COUNTS] = "UPDATE count SET ready = ready + leased, leased = 0",
 
   [IPC_QUEUE_BODY_ADD] = "INSERT INTO body VALUES (?1, ?2)",
   [IPC_QUEUE_BODY_READ] = "SELECT payload FROM body WHERE id = ?1",

@@ -26,23 +26,34 @@ enum
 };
 
 gboolean
-ipc_queue_look_row (IpcQueueDatabase *database, const char *name, IpcQueueRow *row, GError **error)
+ipc_queue_look_queue (IpcQueueDatabase *database, const char *name, IpcQueueRow *row, GError **error)
 {
-  sqlite3_stmt *statement = ipc_queue_database_bind (database, IPC_QUEUE_QUEUE_READ, error, "t", name);
+  sqlite3_stmt *statement = ipc_queue_database_bind (database, IPC_QUEUE_QUEUE_FIND, error, "t", name);
 
   if (statement == NULL || !ipc_queue_database_step_row (database, statement, error))
     return FALSE;
   row->id = sqlite3_column_int64 (statement, 0);
-  row->counts = (IpcQueueCounts){
-    .created_at = sqlite3_column_int64 (statement, 1),
-    .last_accessed = sqlite3_column_int64 (statement, 2),
-    .ready = (guint) sqlite3_column_int64 (statement, 3),
-    .delayed = (guint) sqlite3_column_int64 (statement, 4),
-    .unacked = (guint) sqlite3_column_int64 (statement, 5),
-    .dead = (guint) sqlite3_column_int64 (statement, 6),
-    .total = (guint64) sqlite3_column_int64 (statement, 7),
-    .bytes = (guint64) sqlite3_column_int64 (statement, 8),
-  };
+  row->counts.created_at = sqlite3_column_int64 (statement, 1);
+  sqlite3_reset (statement);
+  return TRUE;
+}
+
+gboolean
+ipc_queue_look_counts (IpcQueueDatabase *database, IpcQueueRow *row, GError **error)
+{
+  sqlite3_stmt *statement = ipc_queue_database_bind (database, IPC_QUEUE_COUNT_READ, error, "i", row->id);
+  IpcQueueCounts *counts = &row->counts;
+
+  if (statement == NULL || !ipc_queue_database_step_row (database, statement, error))
+    return FALSE;
+  counts->last_accessed = sqlite3_column_int64 (statement, 0);
+  counts->ready = (guint) sqlite3_column_int64 (statement, 1);
+  counts->delayed = (guint) sqlite3_column_int64 (statement, 2);
+  counts->unacked = (guint) sqlite3_column_int64 (statement, 3);
+  counts->dead = (guint) sqlite3_column_int64 (statement, 4);
+  counts->total = (guint64) sqlite3_column_int64 (statement, 5);
+  counts->bytes = (guint64) sqlite3_column_int64 (statement, 6);
+  row->n_subscribers = (guint) sqlite3_column_int64 (statement, 7);
   sqlite3_reset (statement);
   return TRUE;
 }

@@ -27,7 +27,7 @@ add_ms (gint64 to, gint64 ms)
 static guint64
 next_number (IpcQueueSqlite *self)
 {
-  self->is_store_dirty = TRUE;
+  self->is_counting = TRUE;
   return ++self->last_id;
 }
 
@@ -156,7 +156,7 @@ copy_for_subscribers (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem
 {
   const IpcMessage *message = item->message;
 
-  if (!row->has_subscribers)
+  if (!row->is_copied)
     return TRUE;
   return RUN (self, IPC_QUEUE_COPY_ADD, error, "iiiiitbb", row->id, (gint64) ipc_queue_doorbell_get_me (self->doorbell), self->now, message->timestamp,
               (gint64) message->format, message->type, (const void *) message->headers, message->headers_size,

@@ -27,9 +27,10 @@ typedef struct
   char *name;                   /* (owned) */
   gint64 id;
   IpcQueueCounts counts;
+  guint n_subscribers;          /* processes that want copies */
   gboolean is_dirty;
   gboolean is_tended;           /* what was due was done */
-  gboolean has_subscribers;     /* in other processes */
+  gboolean is_copied;           /* to others than this process */
 } IpcQueueRow;
 
 typedef struct
@@ -45,12 +46,14 @@ typedef struct
   IpcQueueDoorbell *doorbell;
   IpcQueueLimits limits;        /* as of begin() */
   gint64 clock;                 /* ms: what is added to the time since the start of the machine */
+  gboolean knows_clock;
+  GHashTable *known;            /* (owned) name → IpcQueueRow: of queues that there were, as they may be still */
 
   /* of the transaction */
   gboolean is_sound;
   gint64 now;                   /* ms, of the store's clock */
   guint64 last_id;
-  gboolean is_store_dirty;
+  gboolean is_counting;         /* LAST_ID is another one now */
   GHashTable *rows;             /* (owned) name → IpcQueueRow */
   GArray *notes;                /* (owned) of IpcQueueNote */
   gboolean rings_messages;      /* others are to be told */
@@ -117,8 +120,10 @@ gint64   ipc_queue_sqlite_watch     (IpcQueueSqlite *self, IpcQueueRow *row);
 
 /* ---- ipc-queue-sqlite-look.c: on any connection ---- */
 
-/* FALSE without an error: there is none of that name. */
-gboolean ipc_queue_look_row         (IpcQueueDatabase *database, const char *name, IpcQueueRow *row, GError **error);
+/* Fills in the id and when it was made. FALSE without an error: there is none of that name. */
+gboolean ipc_queue_look_queue       (IpcQueueDatabase *database, const char *name, IpcQueueRow *row, GError **error);
+/* The rest, of the queue of that id. The same. */
+gboolean ipc_queue_look_counts      (IpcQueueDatabase *database, IpcQueueRow *row, GError **error);
 /* (transfer full): from a row of a statement that begins with the fields of a message. CORRUPT. */
 IpcQueueItem *ipc_queue_look_item   (IpcQueueDatabase *database, sqlite3_stmt *statement, GError **error);
 /* (transfer full): from columns FIRST on: stamp, format, type, headers, payload; PAYLOAD_ID: where it is if it is not in there. */

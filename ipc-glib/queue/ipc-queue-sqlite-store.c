@@ -352,7 +352,8 @@ look_row_locked (IpcQueueSqliteStore *self, const char *name, IpcQueueRow *row, 
 {
   g_autoptr(GError) reason = NULL;
 
-  if (ipc_queue_look_row (&self->reader, name, row, &reason))
+  *row = (IpcQueueRow){ 0 };
+  if (ipc_queue_look_queue (&self->reader, name, row, &reason) && ipc_queue_look_counts (&self->reader, row, &reason))
     return TRUE;
   if (reason == NULL)
     return set_not_found (name, error);
@@ -693,7 +694,13 @@ subscribe_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **e
   gint64 me = (gint64) ipc_queue_doorbell_get_me (writer->doorbell);
   IpcQueueStatement which = call->flag ? IPC_QUEUE_SUBSCRIBER_ADD : IPC_QUEUE_SUBSCRIBER_REMOVE;
 
-  writer->is_sound = ipc_queue_database_run (&writer->database, which, error, "ii", row->id, me) && read_last_copy (writer, call, error);
+  writer->is_sound = ipc_queue_database_run (&writer->database, which, error, "ii", row->id, me);
+  if (writer->is_sound && sqlite3_changes (writer->database.db) > 0)
+    {
+      row->n_subscribers += call->flag ? 1 : -1u;
+      row->is_dirty = TRUE;
+    }
+  writer->is_sound = writer->is_sound && read_last_copy (writer, call, error);
   return writer->is_sound;
 }
 

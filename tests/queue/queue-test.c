@@ -12,7 +12,6 @@ queue_test_make_uri (const char *scheme)
 
   if (g_strcmp0 (scheme, "sqlite:") != 0)
     return g_strdup (scheme);
-  g_setenv ("XDG_STATE_HOME", g_getenv ("XDG_RUNTIME_DIR"), TRUE);
   return g_strdup_printf ("sqlite:%s/queue-test-%d-%d.db", g_getenv ("XDG_RUNTIME_DIR"), (int) getpid (), g_atomic_int_add (&n, 1));
 }
 
