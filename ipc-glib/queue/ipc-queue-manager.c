@@ -26,7 +26,9 @@
  * | URI | |
  * |---|---|
  * | `memory:` | in the memory of this process, and gone with it; the quickest |
- * | `sqlite:PATH` | in a database that several processes use without a server; `sqlite:NAME` is one in `$XDG_STATE_HOME/ipc-glib`, `sqlite:` the one that all programs of the user share |
+ * | `sqlite:PATH` | in a database that several processes use without a server |
+ * | `sqlite:NAME` | the same, in `$XDG_STATE_HOME/ipc-glib` |
+ * | `sqlite:` | the one there that all programs of the user share |
  *
  * [method@Ipc.QueueManager.supports] tells what such a store can do.
  *

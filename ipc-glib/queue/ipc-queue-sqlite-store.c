@@ -2,50 +2,20 @@
 /*
  * The store in a database: who does what in which thread. What is changed is done in batches (ipc-queue-jobs.c), each one transaction of
  * ipc-queue-sqlite.c, in turn with other processes (ipc-queue-doorbell.c). What is only looked at is read on a connection of its own, which
- * waits for nobody.
+ * waits for nobody. What other processes did is in ipc-queue-sqlite-others.c.
  */
 #include "queue/ipc-queue-sqlite-store-private.h"
 
 #include "base/ipc-error-private.h"
 #include "core/ipc-fork.h"
-#include "queue/ipc-queue-jobs-private.h"
-#include "queue/ipc-queue-sqlite-private.h"
-
-#define COPIES_AT_ONCE 256
-
-struct _IpcQueueSqliteStore
-{
-  GObject parent_instance;
-
-  unsigned generation;          /* of forks */
-  IpcQueueDoorbell doorbell;
-  gboolean is_open;
-  IpcQueueJobs *jobs;           /* (owned) */
-  IpcQueueSqlite writer;        /* whoever does a batch */
-
-  GMutex reader_lock;
-  IpcQueueDatabase reader;      /* (mutex reader_lock) */
-
-  GMutex lock;
-  IpcQueueLimits limits;        /* (mutex lock) */
-  IpcDurability durability;     /* (mutex lock) */
-  IpcDurability applied;        /* whoever does a batch */
-  GHashTable *names;            /* (owned) (mutex lock) of queues, as the listener was told of them */
-  GHashTable *subscribed;       /* (owned) (mutex lock) name → how often */
-  gint64 last_copy;             /* (mutex lock) that was read */
-
-  GMutex listener_lock;
-  IpcQueueListener listener;    /* (nullable) (mutex listener_lock) */
-  gpointer listener_data;       /* (mutex listener_lock) */
-};
 
 static void ipc_queue_sqlite_store_iface_init (IpcQueueStoreInterface *iface);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (IpcQueueSqliteStore, ipc_queue_sqlite_store, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (IPC_TYPE_QUEUE_STORE, ipc_queue_sqlite_store_iface_init))
 
-static void
-tell_listener (IpcQueueSqliteStore *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+void
+ipc_queue_sqlite_store_tell (IpcQueueSqliteStore *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
 {
   g_mutex_lock (&self->listener_lock);
   if (self->listener != NULL)
@@ -107,21 +77,6 @@ is_sound (gpointer owner)
   return IPC_QUEUE_SQLITE_STORE (owner)->writer.is_sound;
 }
 
-/* Of queues that were made or deleted the listener is told once, whoever did it. */
-static gboolean
-is_news (IpcQueueSqliteStore *self, IpcQueueEvent event, const char *queue)
-{
-  gboolean is_news = TRUE;
-
-  g_mutex_lock (&self->lock);
-  if (event == IPC_QUEUE_EVENT_CREATED)
-    is_news = g_hash_table_add (self->names, g_strdup (queue));
-  else if (event == IPC_QUEUE_EVENT_DELETED)
-    is_news = g_hash_table_remove (self->names, queue);
-  g_mutex_unlock (&self->lock);
-  return is_news;
-}
-
 static void
 tell (gpointer owner)
 {
@@ -132,8 +87,8 @@ tell (gpointer owner)
     {
       IpcQueueNote *note = &g_array_index (notes, IpcQueueNote, i);
 
-      if (is_news (self, note->event, note->queue))
-        tell_listener (self, note->event, note->queue, note->item);
+      if (ipc_queue_sqlite_store_is_news (self, note->event, note->queue))
+        ipc_queue_sqlite_store_tell (self, note->event, note->queue, note->item);
     }
   g_array_set_size (notes, 0);
   if (self->writer.rings_messages)
@@ -142,128 +97,7 @@ tell (gpointer owner)
     ipc_queue_doorbell_ring (&self->doorbell, TRUE);
 }
 
-/* ---- what others did ---- */
-
-/* (transfer full) (nullable) */
-static GPtrArray *
-read_names (IpcQueueSqliteStore *self, GError **error)
-{
-  GPtrArray *names;
-
-  g_mutex_lock (&self->reader_lock);
-  names = ipc_queue_look_queues (&self->reader, error);
-  g_mutex_unlock (&self->reader_lock);
-  return names;
-}
-
-/* (transfer full): those that the listener knows, and that are not in NAMES. */
-static GPtrArray *
-find_gone (IpcQueueSqliteStore *self, GPtrArray *names)
-{
-  GPtrArray *gone = g_ptr_array_new_with_free_func (g_free);
-  GHashTableIter iter;
-  gpointer name;
-
-  g_mutex_lock (&self->lock);
-  g_hash_table_iter_init (&iter, self->names);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    if (!g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
-      g_ptr_array_add (gone, g_strdup (name));
-  g_mutex_unlock (&self->lock);
-  return gone;
-}
-
-static void
-look_for_queues (IpcQueueSqliteStore *self)
-{
-  g_autoptr(GPtrArray) names = NULL, gone = NULL;
-
-  ipc_queue_doorbell_arm (&self->doorbell, TRUE);
-  names = read_names (self, NULL);
-  if (names == NULL)
-    return;
-  gone = find_gone (self, names);
-  for (guint i = 0; i < gone->len; i++)
-    if (is_news (self, IPC_QUEUE_EVENT_DELETED, gone->pdata[i]))
-      tell_listener (self, IPC_QUEUE_EVENT_DELETED, gone->pdata[i], NULL);
-  for (guint i = 0; i < names->len; i++)
-    if (is_news (self, IPC_QUEUE_EVENT_CREATED, names->pdata[i]))
-      tell_listener (self, IPC_QUEUE_EVENT_CREATED, names->pdata[i], NULL);
-}
-
-static void
-tell_all_available (IpcQueueSqliteStore *self)
-{
-  g_autoptr(GPtrArray) none = g_ptr_array_new ();
-  g_autoptr(GPtrArray) names = find_gone (self, none);
-
-  for (guint i = 0; i < names->len; i++)
-    tell_listener (self, IPC_QUEUE_EVENT_AVAILABLE, names->pdata[i], NULL);
-}
-
-static gboolean
-is_subscribed (IpcQueueSqliteStore *self, const char *name)
-{
-  gboolean is_subscribed;
-
-  g_mutex_lock (&self->lock);
-  is_subscribed = name == NULL ? g_hash_table_size (self->subscribed) > 0 : g_hash_table_contains (self->subscribed, name);
-  g_mutex_unlock (&self->lock);
-  return is_subscribed;
-}
-
-static void
-tell_copy (IpcQueueSqliteStore *self, sqlite3_stmt *statement)
-{
-  g_autofree char *name = g_strdup ((const char *) sqlite3_column_text (statement, 6));
-  g_autoptr(IpcMessage) message = ipc_queue_look_message (&self->reader, statement, 1, 0, NULL);
-  g_autoptr(IpcQueueItem) item = NULL;
-
-  if (message == NULL || !is_subscribed (self, name))
-    return;
-  item = ipc_queue_item_new (message, IPC_PRIORITY_NORMAL);
-  tell_listener (self, IPC_QUEUE_EVENT_PUBLISHED, name, item);
-}
-
-/* FALSE: there are no more. */
-static gboolean
-read_copies (IpcQueueSqliteStore *self)
-{
-  gint64 me = (gint64) ipc_queue_doorbell_get_me (&self->doorbell);
-  sqlite3_stmt *statement;
-  guint n = 0;
-
-  g_mutex_lock (&self->reader_lock);
-  statement = ipc_queue_database_bind (&self->reader, IPC_QUEUE_COPIES_READ, NULL, "iii", self->last_copy, me, (gint64) COPIES_AT_ONCE);
-  for (; statement != NULL && ipc_queue_database_step_row (&self->reader, statement, NULL); n++)
-    {
-      self->last_copy = sqlite3_column_int64 (statement, 0);
-      tell_copy (self, statement);
-    }
-  g_mutex_unlock (&self->reader_lock);
-  return n == COPIES_AT_ONCE;
-}
-
-/* In the thread of the jobs. The owner may be about to go. */
-static void
-rung (gpointer owner)
-{
-  IpcQueueSqliteStore *self = owner;
-
-  ipc_bell_silence (&self->doorbell.bell);
-  if (ipc_queue_doorbell_was_rung (&self->doorbell, TRUE))
-    look_for_queues (self);
-  if (is_subscribed (self, NULL))
-    {
-      ipc_queue_doorbell_arm (&self->doorbell, FALSE);
-      while (read_copies (self))
-        ;
-    }
-  /* Somebody published, or died. */
-  tell_all_available (self);
-}
-
-static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, rollback, is_sound, tell, rung };
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, rollback, is_sound, tell, ipc_queue_sqlite_store_rung };
 
 /* ---- one call ---- */
 
@@ -377,7 +211,7 @@ has_queue (IpcQueueStore *store, const char *name, GError **error)
 static char **
 list_queues (IpcQueueStore *store, GError **error)
 {
-  GPtrArray *names = read_names (IPC_QUEUE_SQLITE_STORE (store), error);
+  GPtrArray *names = ipc_queue_sqlite_store_read_names (IPC_QUEUE_SQLITE_STORE (store), error);
 
   if (names == NULL)
     return NULL;
@@ -641,7 +475,7 @@ listen_to (IpcQueueStore *store, IpcQueueListener listener, gpointer data)
   self->listener_data = data;
   g_mutex_unlock (&self->listener_lock);
   if (listener != NULL)
-    look_for_queues (self);
+    ipc_queue_sqlite_store_look_for_queues (self);
 }
 
 static void
@@ -677,48 +511,9 @@ arm (IpcQueueStore *store)
 }
 
 static gboolean
-read_last_copy (IpcQueueSqlite *writer, Call *call, GError **error)
-{
-  sqlite3_stmt *statement = ipc_queue_database_bind (&writer->database, IPC_QUEUE_COPIES_LAST, error, "");
-
-  if (statement == NULL || !ipc_queue_database_step_row (&writer->database, statement, error))
-    return FALSE;
-  call->result = sqlite3_column_int64 (statement, 0);
-  sqlite3_reset (statement);
-  return TRUE;
-}
-
-static gboolean
 subscribe_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
 {
-  gint64 me = (gint64) ipc_queue_doorbell_get_me (writer->doorbell);
-  IpcQueueStatement which = call->flag ? IPC_QUEUE_SUBSCRIBER_ADD : IPC_QUEUE_SUBSCRIBER_REMOVE;
-
-  writer->is_sound = ipc_queue_database_run (&writer->database, which, error, "ii", row->id, me);
-  if (writer->is_sound && sqlite3_changes (writer->database.db) > 0)
-    {
-      row->n_subscribers += call->flag ? 1 : -1u;
-      row->is_dirty = TRUE;
-    }
-  writer->is_sound = writer->is_sound && read_last_copy (writer, call, error);
-  return writer->is_sound;
-}
-
-/* How many there are of this process by now, and whether there were any at all before. */
-static guint
-count_subscribed (IpcQueueSqliteStore *self, const char *name, gboolean subscribed, gboolean *had_any)
-{
-  guint n;
-
-  g_mutex_lock (&self->lock);
-  *had_any = g_hash_table_size (self->subscribed) > 0;
-  n = GPOINTER_TO_UINT (g_hash_table_lookup (self->subscribed, name)) + (subscribed ? 1 : -1u);
-  if (n > 0)
-    g_hash_table_replace (self->subscribed, g_strdup (name), GUINT_TO_POINTER (n));
-  else
-    g_hash_table_remove (self->subscribed, name);
-  g_mutex_unlock (&self->lock);
-  return n;
+  return ipc_queue_sqlite_set_subscribed (writer, row, call->flag, &call->result, error);
 }
 
 static void
@@ -726,18 +521,9 @@ subscribe (IpcQueueStore *store, const char *name, gboolean subscribed)
 {
   IpcQueueSqliteStore *self = IPC_QUEUE_SQLITE_STORE (store);
   Call call = { .func = subscribe_func, .name = name, .flag = subscribed };
-  gboolean had_any;
-  guint n = count_subscribed (self, name, subscribed, &had_any);
 
-  if (n != (subscribed ? 1 : 0) || !do_call (store, &call, NULL) || !subscribed)
-    return;
-  if (!had_any)
-    {
-      g_mutex_lock (&self->reader_lock);
-      self->last_copy = MAX (self->last_copy, call.result);
-      g_mutex_unlock (&self->reader_lock);
-    }
-  ipc_queue_doorbell_arm (&self->doorbell, FALSE);
+  if (ipc_queue_sqlite_store_count_subscribed (self, name, subscribed) && do_call (store, &call, NULL) && subscribed)
+    ipc_queue_sqlite_store_begin_copies (self, call.result);
 }
 
 static void
