@@ -51,11 +51,11 @@ run (IpcQueueWork *work, GError **error)
   return !g_cancellable_set_error_if_cancelled (call->cancellable, error) && call->func (g_task_get_source_object (call->task), call, error);
 }
 
-/* Takes both. */
-static void
-tell_task (IpcQueueCall *call, GError *error)
+void
+ipc_queue_call_tell (IpcQueueCall *call)
 {
   g_autoptr(GTask) task = g_steal_pointer (&call->task);
+  GError *error = g_steal_pointer (&call->work.error);
 
   if (error == NULL)
     g_task_return_pointer (task, call, (GDestroyNotify) ipc_queue_call_free);
@@ -66,28 +66,39 @@ tell_task (IpcQueueCall *call, GError *error)
     }
 }
 
-void
-ipc_queue_call_tell (IpcQueueCall *call)
+static gboolean
+tell_in_context (gpointer call)
 {
-  tell_task (call, g_steal_pointer (&call->work.error));
+  ipc_queue_call_tell (call);
+  return G_SOURCE_REMOVE;
 }
 
-/* To tell a task from another thread costs a source and a wake-up each. The center tells all that are done at once. */
+/* A task of a context of its own. It may be this thread's, which is in the middle of something. */
+static void
+tell_elsewhere (IpcQueueCall *call)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, g_task_get_priority (call->task));
+  g_source_set_callback (source, tell_in_context, call, NULL);
+  g_source_attach (source, g_task_get_context (call->task));
+}
+
+/* To tell a task from another thread costs a source and a wake-up each. The center tells all of its context that are done at once. */
 static void
 done (IpcQueueWork *work, GError *error)
 {
   IpcQueueCall *call = (IpcQueueCall *) work;
-  GMainContext *context = call->center->context;
 
   if (call->end != NULL)
     call->end (g_task_get_source_object (call->task), call, error);
-  if (g_task_get_context (call->task) != context || g_main_context_is_owner (context))
-    {
-      tell_task (call, error);
-      return;
-    }
   work->error = error;
-  ipc_queue_center_complete (call->center, call);
+  if (IPC_QUEUE_STORE_GET_IFACE (call->center->store)->dispatch == NULL)
+    ipc_queue_call_tell (call);
+  else if (g_task_get_context (call->task) == call->center->context)
+    ipc_queue_center_complete (call->center, call);
+  else
+    tell_elsewhere (call);
 }
 
 void

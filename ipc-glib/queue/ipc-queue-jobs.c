@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/ipc-fork.h"
+#include "ipc-error.h"
 
 #define MAX_BATCH 1024          /* so that nobody waits for ever for the end of one */
 
@@ -19,7 +20,8 @@ struct _IpcQueueJobs
   GMutex lock;
   GCond changed;                /* a batch is done, or the thread is to look */
   GQueue pending;               /* (mutex lock) of IpcQueueWork.link */
-  GThread *leader;              /* (nullable) (atomic) who does a batch; set with the lock */
+  GThread *leader;              /* (nullable) (atomic) who does a batch */
+  gboolean is_in_transaction;   /* the leader is; only it looks */
   GThread *thread;              /* (owned) (nullable) (mutex lock) */
   gboolean is_asleep;           /* (mutex lock) the thread is, and has to be woken */
   gboolean quits;               /* (mutex lock) */
@@ -30,30 +32,22 @@ struct _IpcQueueJobs
 
 /* ---- a batch ---- */
 
-static IpcQueueWork *
-pop (GQueue *batch)
-{
-  GList *link = g_queue_pop_head_link (batch);
-
-  return link != NULL ? link->data : NULL;
-}
-
 static void
-finish (IpcQueueWork *work)
+move_all (GQueue *from, GQueue *to)
 {
-  work->done (work, g_steal_pointer (&work->error));
+  while (from->length > 0)
+    g_queue_push_tail_link (to, g_queue_pop_head_link (from));
 }
 
 static void
 fail_all (GQueue *batch, const GError *error)
 {
-  IpcQueueWork *work;
-
-  while ((work = pop (batch)) != NULL)
+  for (GList *link = batch->head; link != NULL; link = link->next)
     {
+      IpcQueueWork *work = link->data;
+
       g_clear_error (&work->error);
       work->error = g_error_copy (error);
-      finish (work);
     }
 }
 
@@ -68,44 +62,68 @@ do_all (IpcQueueJobs *self, GQueue *batch, GError **error)
       work->run (work, &work->error);
       if (self->funcs->is_sound (self->owner))
         continue;
-      g_propagate_error (error, work->error != NULL ? g_error_copy (work->error) : NULL);
+      if (work->error != NULL)
+        g_propagate_error (error, g_error_copy (work->error));
+      else
+        g_set_error (error, IPC_ERROR, IPC_ERROR_FAILED, "the store of the queues did not say what is wrong");
       self->funcs->rollback (self->owner);
       return FALSE;
     }
   return self->funcs->commit (self->owner, error);
 }
 
+static gboolean
+do_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
+{
+  gboolean done;
+
+  if (!self->funcs->begin (self->owner, error))
+    return FALSE;
+  self->is_in_transaction = TRUE;
+  done = do_all (self, batch, error);
+  self->is_in_transaction = FALSE;
+  if (done)
+    self->funcs->tell (self->owner);
+  return done;
+}
+
+/* Moves all of BATCH to FINISHED, each with its error. */
 static void
-do_batch (IpcQueueJobs *self, GQueue *batch)
+do_batch (IpcQueueJobs *self, GQueue *batch, GQueue *finished)
 {
   g_autoptr(GError) error = NULL;
-  IpcQueueWork *work;
 
-  if (!self->funcs->begin (self->owner, &error))
+  if (do_transaction (self, batch, &error))
+    move_all (batch, finished);
+  else if (batch->length == 1)
     {
       fail_all (batch, error);
-      return;
+      move_all (batch, finished);
     }
-  if (do_all (self, batch, &error))
-    {
-      self->funcs->tell (self->owner);
-      while ((work = pop (batch)) != NULL)
-        finish (work);
-      return;
-    }
-  if (batch->length == 1)
-    {
-      fail_all (batch, error);
-      return;
-    }
-  /* One cannot be done, and the others have nothing to do with it. */
-  while ((work = pop (batch)) != NULL)
-    {
-      GQueue single = G_QUEUE_INIT;
+  else
+    /* One cannot be done, and the others have nothing to do with it. */
+    while (batch->length > 0)
+      {
+        GQueue single = G_QUEUE_INIT;
+        GList *link = g_queue_pop_head_link (batch);
 
-      g_clear_error (&work->error);
-      g_queue_push_tail_link (&single, &work->link);
-      do_batch (self, &single);
+        g_clear_error (&((IpcQueueWork *) link->data)->error);
+        g_queue_push_tail_link (&single, link);
+        do_batch (self, &single, finished);
+      }
+}
+
+/* Whoever asked for it may do anything then, also ask for more. */
+static void
+finish_all (GQueue *finished)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (finished)) != NULL)
+    {
+      IpcQueueWork *work = link->data;
+
+      work->done (work, g_steal_pointer (&work->error));
     }
 }
 
@@ -116,18 +134,19 @@ take_batch_locked (IpcQueueJobs *self, GQueue *batch)
     g_queue_push_tail_link (batch, g_queue_pop_head_link (&self->pending));
 }
 
-/* Without the lock in between. Afterwards the owner may be gone, unless the caller has it. */
+/* Without the lock in between. */
 static void
 lead_locked (IpcQueueJobs *self)
 {
-  GQueue batch = G_QUEUE_INIT;
+  GQueue batch = G_QUEUE_INIT, finished = G_QUEUE_INIT;
 
   take_batch_locked (self, &batch);
   g_atomic_pointer_set (&self->leader, g_thread_self ());
   g_mutex_unlock (&self->lock);
-  do_batch (self, &batch);
-  g_mutex_lock (&self->lock);
+  do_batch (self, &batch, &finished);
   g_atomic_pointer_set (&self->leader, NULL);
+  finish_all (&finished);
+  g_mutex_lock (&self->lock);
   g_cond_broadcast (&self->changed);
 }
 
@@ -185,7 +204,7 @@ run_thread (gpointer data)
   while (!self->quits)
     if (self->pending.length == 0)
       sleep_locked (self);
-    else if (self->leader != NULL)
+    else if (g_atomic_pointer_get (&self->leader) != NULL)
       g_cond_wait (&self->changed, &self->lock);
     else
       lead_in_thread_locked (self);
@@ -240,7 +259,7 @@ typedef struct
   IpcQueueWork work;
   IpcQueueWork *asked;
   GError *error;                /* (owned) (nullable) */
-  gboolean is_done;
+  gint is_done;                 /* (atomic) */
 } Waited;
 
 static gboolean
@@ -257,7 +276,8 @@ waited_done (IpcQueueWork *work, GError *error)
   Waited *self = (Waited *) work;
 
   self->error = error;
-  self->is_done = TRUE;
+  /* It may be gone as soon as this is seen. */
+  g_atomic_int_set (&self->is_done, TRUE);
 }
 
 gboolean
@@ -265,12 +285,12 @@ ipc_queue_jobs_do (IpcQueueJobs *self, IpcQueueWork *work, GError **error)
 {
   Waited waited = { .work = { .run = run_waited, .done = waited_done }, .asked = work };
 
-  if (g_atomic_pointer_get (&self->leader) == g_thread_self ())
+  if (g_atomic_pointer_get (&self->leader) == g_thread_self () && self->is_in_transaction)
     return work->run (work, error);
   g_mutex_lock (&self->lock);
   push_locked (self, &waited.work);
-  while (!waited.is_done)
-    if (self->leader != NULL)
+  while (!g_atomic_int_get (&waited.is_done))
+    if (self->pending.length == 0 || g_atomic_pointer_get (&self->leader) != NULL)
       g_cond_wait (&self->changed, &self->lock);
     else
       lead_locked (self);

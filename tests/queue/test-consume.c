@@ -474,6 +474,44 @@ test_many_waits (IpcTest *test)
     }
 }
 
+typedef struct
+{
+  IpcMessageQueue *queue;
+  IpcTestAsync second;
+  guint n_callbacks;
+} Nested;
+
+/* Runs the context until the other one is done, and asks for something that is waited for. */
+static void
+nest_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Nested *nested = data;
+
+  nested->n_callbacks++;
+  g_assert_cmpuint (ipc_message_queue_publish_finish (nested->queue, result, NULL), >, 0);
+  ipc_test_async_wait (&nested->second);
+  queue_test_publish (nested->queue, "third");
+}
+
+/* Two that are done at once: the callback of the first one waits for the second. */
+static void
+test_nested (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(IpcMessage) message = ipc_message_new_text ("job", "x");
+  Nested nested = { 0 };
+
+  queue_test_init (&fixture, test->data);
+  nested.queue = fixture.queue;
+  ipc_message_queue_publish_async (fixture.queue, message, IPC_PRIORITY_NORMAL, 0, 0, NULL, NULL, nest_cb, &nested);
+  ipc_message_queue_publish_async (fixture.queue, message, IPC_PRIORITY_NORMAL, 0, 0, NULL, NULL, ipc_test_async_cb, &nested.second);
+  /* Both are in one batch with this one, which this thread may do. */
+  queue_test_publish (fixture.queue, "y");
+  ipc_test_wait_for (nested.n_callbacks == 1);
+  ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 4);
+  ipc_test_async_clear (&nested.second);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -492,5 +530,6 @@ main (int argc, char **argv)
   queue_test_add ("consume/signals-again", test_signals_again);
   queue_test_add ("consume/deleted-while-waiting", test_deleted_while_waiting);
   queue_test_add ("consume/many-waits", test_many_waits);
+  queue_test_add ("consume/nested", test_nested);
   return ipc_test_run ();
 }
