@@ -97,6 +97,8 @@ gboolean ipc_queue_database_ensure    (const char *path, GError **error);
 gboolean ipc_queue_database_open      (IpcQueueDatabase *self, const char *path, gboolean writable, GError **error);
 /* NAME is what SQLite is told, a path or a URI, FLAGS its own. */
 gboolean ipc_queue_database_open_with (IpcQueueDatabase *self, const char *path, const char *name, int flags, GError **error);
+/* DELETED: what is written would be in a file that nobody can find. */
+gboolean ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error);
 /* Not in a forked child. */
 void     ipc_queue_database_close     (IpcQueueDatabase *self);
 gboolean ipc_queue_database_set_durability (IpcQueueDatabase *self, IpcDurability durability, GError **error);

@@ -213,6 +213,18 @@ ipc_queue_database_open (IpcQueueDatabase *self, const char *path, gboolean writ
   return FALSE;
 }
 
+gboolean
+ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error)
+{
+  int has_moved = 0;
+
+  sqlite3_file_control (self->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+  if (has_moved == 0)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_DELETED, "\"%s\" was removed, or replaced, while it was open", self->path);
+  return FALSE;
+}
+
 void
 ipc_queue_database_close (IpcQueueDatabase *self)
 {

@@ -175,7 +175,7 @@ ipc_queue_sqlite_begin (IpcQueueSqlite *self, GError **error)
 {
   forget_all (self);
   self->is_sound = TRUE;
-  if (!ipc_queue_database_run (&self->database, IPC_QUEUE_BEGIN, error, ""))
+  if (!ipc_queue_database_check_place (&self->database, error) || !ipc_queue_database_run (&self->database, IPC_QUEUE_BEGIN, error, ""))
     return FALSE;
   if (read_store (self, error))
     return TRUE;

@@ -259,6 +259,75 @@ test_sync (IpcTest *test)
   fail_each (test, FAULT_SYNC, IPC_ERROR_FAILED);
 }
 
+#define N_THREADS 4
+#define PER_THREAD 20
+
+typedef struct
+{
+  IpcMessageQueue *queue;
+  guint n_done;
+  guint n_failed;
+} Publisher;
+
+static gpointer
+publish_some (gpointer data)
+{
+  Publisher *self = data;
+
+  for (guint i = 0; i < PER_THREAD; i++)
+    {
+      g_autoptr(IpcMessage) message = ipc_message_new_text ("job", "x");
+      g_autoptr(GError) error = NULL;
+
+      if (ipc_message_queue_publish (self->queue, message, IPC_PRIORITY_NORMAL, 0, 0, NULL, NULL, &error) != 0)
+        self->n_done++;
+      else
+        {
+          g_assert_error (error, IPC_ERROR, IPC_ERROR_NO_SPACE);
+          self->n_failed++;
+        }
+    }
+  return NULL;
+}
+
+/* Several share a transaction that does not work: each is done again by itself, and at most one fails. */
+static void
+test_shared_failure (IpcTest *test)
+{
+  g_autoptr(GBytes) template = make_template (test);
+  g_autoptr(GRand) rand = ipc_test_rand_new ();
+
+  for (guint round = 0; round < 20; round++)
+    {
+      g_autofree char *folder = make_folder (test, template);
+      g_autoptr(IpcQueueManager) manager = open_at (folder, NULL);
+      g_autoptr(IpcMessageQueue) queue = ipc_queue_manager_open_queue (manager, "jobs", NULL, NULL);
+      Publisher publishers[N_THREADS];
+      GThread *threads[N_THREADS];
+      guint n_done = 0, n_failed = 0;
+
+      fault_vfs_set (FAULT_FULL, (guint) g_rand_int_range (rand, 0, 100));
+      for (guint i = 0; i < N_THREADS; i++)
+        {
+          publishers[i] = (Publisher){ queue, 0, 0 };
+          threads[i] = g_thread_new ("publish", publish_some, &publishers[i]);
+        }
+      for (guint i = 0; i < N_THREADS; i++)
+        {
+          g_thread_join (threads[i]);
+          n_done += publishers[i].n_done;
+          n_failed += publishers[i].n_failed;
+        }
+      g_assert_true (fault_vfs_has_happened ());
+      g_assert_cmpuint (n_failed, <=, 1);
+      g_assert_cmpuint (n_done + n_failed, ==, N_THREADS * PER_THREAD);
+      g_assert_cmpuint (ipc_message_queue_get_n_messages (queue), ==, n_done);
+      g_clear_object (&queue);
+      g_clear_object (&manager);
+      ipc_test_remove_tree (folder);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -267,5 +336,6 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/power/cuts", test_cuts);
   ipc_test_add ("/queue/power/full", test_full);
   ipc_test_add ("/queue/power/sync", test_sync);
+  ipc_test_add ("/queue/power/shared-failure", test_shared_failure);
   return ipc_test_run ();
 }

@@ -228,6 +228,23 @@ test_kept (IpcTest *test)
     }
 }
 
+/* Nothing is written where nobody will find it. */
+static void
+test_removed (IpcTest *test)
+{
+  g_autofree char *uri = make_uri (test);
+  g_autofree char *path = ipc_test_path (test, "queues.db");
+  g_autoptr(IpcQueueManager) manager = open_manager (uri);
+  g_autoptr(IpcMessageQueue) queue = open_jobs (manager);
+  g_autoptr(IpcMessage) message = ipc_message_new_text ("job", "x");
+  g_autoptr(GError) error = NULL;
+
+  queue_test_publish (queue, "x");
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpuint (ipc_message_queue_publish (queue, message, IPC_PRIORITY_NORMAL, 0, 0, NULL, NULL, &error), ==, 0);
+  g_assert_error (error, IPC_ERROR, IPC_ERROR_DELETED);
+}
+
 /* ---- processes ---- */
 
 /* URI: takes one message, says so, and has it. */
@@ -606,6 +623,7 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/sqlite/bad-rows", test_bad_rows);
   ipc_test_add ("/queue/sqlite/default-place", test_default_place);
   ipc_test_add ("/queue/sqlite/kept", test_kept);
+  ipc_test_add ("/queue/sqlite/removed", test_removed);
   ipc_test_add ("/queue/sqlite/shared", test_shared);
   ipc_test_add ("/queue/sqlite/killed-consumer", test_killed_consumer);
   ipc_test_add ("/queue/sqlite/storm", test_storm);
