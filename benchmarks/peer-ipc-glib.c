@@ -10,6 +10,7 @@
 #include <ipc-glib/ipc-glib.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -22,8 +23,8 @@ static const char *const workloads[] = { "w1",  "w1-new", "w1-callback", "w1-syn
                                          "w5",  "w5-callback", "clients-100", "clients-1000", "broadcast",
                                          NULL };
 
-static const char *const pipe_workloads[] = { "w1",  "w1-callback", "w1-sync", "w2", "w2-signal", "w2-new", "w2-lines", "w3",
-                                              "w4a", "w4b",         "w5",      NULL };
+static const char *const pipe_workloads[] = { "w1",  "w1-callback", "w1-sync", "w2", "w2-signal", "w2-new", "w2-lines", "w2-echo",
+                                              "w3",  "w4a",         "w4b",     "w5", NULL };
 
 static gboolean over_pipe;
 static IpcMessage *message;    /* what is sent again and again, unless … */
@@ -86,6 +87,12 @@ on_message_received (IpcServer *self, IpcConnection *connection, IpcMessage *rec
   bench_count (user_data, 1);
 }
 
+static gboolean
+is_lines (Bench *bench)
+{
+  return bench_is (bench, "lines") || bench_is (bench, "echo");
+}
+
 static void
 add_handler (Bench *bench, IpcServer *self)
 {
@@ -94,7 +101,7 @@ add_handler (Bench *bench, IpcServer *self)
   else if (bench_is (bench, "signal"))
     g_signal_connect (self, "message-received", G_CALLBACK (on_message_received), bench);
   else if (bench->workload->kind == BENCH_ONE_WAY)
-    ipc_server_add_handler (self, bench_is (bench, "lines") ? "line" : MESSAGE_TYPE, on_one_way, bench, NULL);
+    ipc_server_add_handler (self, is_lines (bench) ? "line" : MESSAGE_TYPE, on_one_way, bench, NULL);
 }
 
 /* Sends to all until some have no room, then waits until all of those have. */
@@ -266,15 +273,18 @@ open_client (Bench *bench)
   g_ptr_array_add (connections, g_object_ref (ipc_client_get_connection (self)));
 }
 
-/* As a shell does it: each line is a write. */
+/* As programs with a buffer do it, or as a shell does: each line is a write. */
 static void
 write_lines (Bench *bench)
 {
-  g_autofree char *line = g_strdup_printf ("%.*s\n", (int) bench->workload->size - 1, (const char *) bench->payload);
+  g_autoptr (GString) lines = g_string_new (NULL);
+  gsize n = bench_is (bench, "lines") ? PIPE_BUF / bench->workload->size : 1;
   int fd = open (bench->path, O_WRONLY | O_CLOEXEC);
 
+  for (gsize i = 0; i < n; i++)
+    g_string_append_printf (lines, "%.*s\n", (int) bench->workload->size - 1, (const char *) bench->payload);
   bench_ready (bench);
-  while (write (fd, line, bench->workload->size) == (gssize) bench->workload->size)
+  while (write (fd, lines->str, lines->len) == (gssize) lines->len)
     ;
   bench_fail ("the pipe is closed");
 }
@@ -282,7 +292,7 @@ write_lines (Bench *bench)
 static void
 client (Bench *bench)
 {
-  if (bench_is (bench, "lines"))
+  if (is_lines (bench))
     write_lines (bench);
   prepare (bench);
   for (guint i = 0; i < bench->workload->clients; i++)
