@@ -235,7 +235,9 @@ remove_directory (const char *directory)
   for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;)
     {
       g_autofree char *path = g_build_filename (directory, name, NULL);
-      g_unlink (path);
+
+      if (g_unlink (path) != 0 && errno == EISDIR)
+        remove_directory (path);
     }
   if (g_rmdir (directory) != 0)
     g_printerr ("ipc-bench: could not remove %s: %s\n", directory, g_strerror (errno));

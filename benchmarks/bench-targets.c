@@ -12,6 +12,7 @@ typedef struct
   const char *other_workload;
   double required; /* 0: none */
   double goal;
+  const char *own_peer; /* (nullable) NULL: ipc-glib */
 } Target;
 
 static const Target targets[] = {
@@ -32,13 +33,21 @@ static const Target targets[] = {
   { "clients-1000", "zeromq", "clients-1000", 0, 3 },
   { "clients-1000", "gio", "clients-1000", 0, 25 },
   { "broadcast", "zeromq", "broadcast", 0, 4 },
+  { "w1", "fifo", "w1", 0, 0.37, "ipc-glib-pipe" },
+  { "w2", "zeromq", "w2", 0, 1.4, "ipc-glib-pipe" },
 };
+
+static const char *
+get_own_peer (const Target *target)
+{
+  return target->own_peer != NULL ? target->own_peer : "ipc-glib";
+}
 
 /* 0: one of the two was not measured. */
 static double
 target_get_ratio (const Target *target, GPtrArray *series)
 {
-  double own = bench_find (series, "ipc-glib", target->workload, BENCH_RATE);
+  double own = bench_find (series, get_own_peer (target), target->workload, BENCH_RATE);
   double other = bench_find (series, target->other_peer, target->other_workload, BENCH_RATE);
 
   return other > 0 ? own / other : 0;
@@ -48,7 +57,7 @@ target_get_ratio (const Target *target, GPtrArray *series)
 static double
 target_get_cpu_ratio (const Target *target, GPtrArray *series)
 {
-  double own = bench_find (series, "ipc-glib", target->workload, BENCH_CPU_SECONDS);
+  double own = bench_find (series, get_own_peer (target), target->workload, BENCH_CPU_SECONDS);
   double other = bench_find (series, target->other_peer, target->other_workload, BENCH_CPU_SECONDS);
 
   return own > 0 ? other / own : 0;
@@ -57,7 +66,7 @@ target_get_cpu_ratio (const Target *target, GPtrArray *series)
 static gboolean
 target_is_disturbed (const Target *target, GPtrArray *series)
 {
-  return bench_find (series, "ipc-glib", target->workload, BENCH_FOREIGN) > BENCH_DISTURBED ||
+  return bench_find (series, get_own_peer (target), target->workload, BENCH_FOREIGN) > BENCH_DISTURBED ||
          bench_find (series, target->other_peer, target->other_workload, BENCH_FOREIGN) > BENCH_DISTURBED;
 }
 
@@ -82,12 +91,13 @@ print_target (const Target *target, GPtrArray *series)
   double cpu_ratio = target_get_cpu_ratio (target, series);
   gboolean disturbed = target_is_disturbed (target, series);
   double judged = disturbed ? cpu_ratio : ratio;
+  g_autofree char *own = target->own_peer != NULL ? g_strdup_printf ("%s (pipe)", target->workload) : g_strdup (target->workload);
   g_autofree char *other = g_strdup_printf ("%s, %s", target->other_peer, target->other_workload);
   g_autofree char *measured = format_ratio (ratio);
   g_autofree char *by_cpu = format_ratio (cpu_ratio);
   g_autofree char *required = format_ratio (target->required);
 
-  g_print ("%-14s %-22s %8s %7s%c %9s %-5s %6.2f %-5s\n", target->workload, other, measured, by_cpu,
+  g_print ("%-14s %-22s %8s %7s%c %9s %-5s %6.2f %-5s\n", own, other, measured, by_cpu,
            disturbed ? '*' : ' ', required, judge (judged, target->required), target->goal,
            judge (judged, target->goal));
   return judged <= 0 || judged >= target->required;
@@ -118,6 +128,8 @@ add_target (const Target *target, GPtrArray *series, JsonBuilder *builder)
   if (ratio <= 0)
     return;
   json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "peer");
+  json_builder_add_string_value (builder, get_own_peer (target));
   json_builder_set_member_name (builder, "workload");
   json_builder_add_string_value (builder, target->workload);
   json_builder_set_member_name (builder, "beside");

@@ -15,6 +15,8 @@ const BenchWorkload bench_workloads[] = {
   { "w2", "", "w2", "64 B one way", BENCH_ONE_WAY, 64, 1, 0 },
   { "w2-signal", "signal", "w2", "received through a signal", BENCH_ONE_WAY, 64, 1, 0 },
   { "w2-new", "new", "w2", "each message made anew", BENCH_ONE_WAY, 64, 1, 0 },
+  { "w2-lines", "lines", "w2", "lines of 64 B, as many a write as PIPE_BUF holds", BENCH_ONE_WAY, 64, 1, 0 },
+  { "w2-echo", "echo", "w2", "lines of 64 B, each a write", BENCH_ONE_WAY, 64, 1, 0 },
   { "w3", "", "w3", "4 KiB one way", BENCH_ONE_WAY, 4 * KIB, 1, 0 },
   { "w4a", "", "w4a", "64 KiB one way", BENCH_ONE_WAY, 64 * KIB, 1, 0 },
   { "w4b", "", "w4b", "1 MiB one way", BENCH_ONE_WAY, MIB, 1, 0 },

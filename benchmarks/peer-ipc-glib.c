@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ipc-glib over a Unix socket, as a program would use it: IpcSocketServer with
- * handlers by type, IpcSocketClient, both on the main loop. Nothing but public API.
+ * ipc-glib over a Unix socket or a named pipe, as a program would use it: a server with
+ * handlers by type, a client, both on the main loop. Nothing but public API.
  *
  * Unless the variant is "new", one IpcMessage is made and sent again and again: it
  * is immutable, so that is allowed. A sender goes on until its connection's queue
  * is full (IPC_ERROR_FULL), then waits for IpcConnection::drained.
  */
 #include <ipc-glib/ipc-glib.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -19,6 +23,10 @@ static const char *const workloads[] = { "w1",  "w1-new", "w1-callback", "w1-syn
                                          "w5",  "w5-callback", "clients-100", "clients-1000", "broadcast",
                                          NULL };
 
+static const char *const pipe_workloads[] = { "w1",  "w1-callback", "w1-sync", "w2", "w2-signal", "w2-new", "w2-lines", "w2-echo",
+                                              "w3",  "w4a",         "w4b",     "w5", NULL };
+
+static gboolean over_pipe;
 static IpcMessage *message;    /* what is sent again and again, unless … */
 static gboolean make_anew;     /* … each is made anew */
 static GPtrArray *connections; /* (element-type IpcConnection); of the client, or the subscribers' */
@@ -79,6 +87,12 @@ on_message_received (IpcServer *self, IpcConnection *connection, IpcMessage *rec
   bench_count (user_data, 1);
 }
 
+static gboolean
+is_lines (Bench *bench)
+{
+  return bench_is (bench, "lines") || bench_is (bench, "echo");
+}
+
 static void
 add_handler (Bench *bench, IpcServer *self)
 {
@@ -87,7 +101,7 @@ add_handler (Bench *bench, IpcServer *self)
   else if (bench_is (bench, "signal"))
     g_signal_connect (self, "message-received", G_CALLBACK (on_message_received), bench);
   else if (bench->workload->kind == BENCH_ONE_WAY)
-    ipc_server_add_handler (self, MESSAGE_TYPE, on_one_way, bench, NULL);
+    ipc_server_add_handler (self, is_lines (bench) ? "line" : MESSAGE_TYPE, on_one_way, bench, NULL);
 }
 
 /* Sends to all until some have no room, then waits until all of those have. */
@@ -120,9 +134,8 @@ on_subscriber_connected (IpcServer *self, IpcConnection *connection, gpointer us
 static void
 server (Bench *bench)
 {
-  g_autoptr (IpcSocketServer) socket_server = ipc_socket_server_new (bench->path);
+  g_autoptr (IpcServer) self = over_pipe ? IPC_SERVER (ipc_pipe_server_new (bench->path)) : IPC_SERVER (ipc_socket_server_new (bench->path));
   g_autoptr (GError) error = NULL;
-  IpcServer *self = IPC_SERVER (socket_server);
 
   prepare (bench);
   ipc_server_set_max_clients (self, MAX (bench->workload->clients, 16));
@@ -250,7 +263,8 @@ on_broadcast (IpcServer *no_server, IpcConnection *connection, IpcMessage *recei
 static void
 open_client (Bench *bench)
 {
-  IpcClient *self = IPC_CLIENT (ipc_socket_client_new (bench->path)); /* lives as long as the process */
+  /* Lives as long as the process. */
+  IpcClient *self = over_pipe ? IPC_CLIENT (ipc_pipe_client_new (bench->path)) : IPC_CLIENT (ipc_socket_client_new (bench->path));
   g_autoptr (GError) error = NULL;
 
   ipc_client_add_handler (self, MESSAGE_TYPE, on_broadcast, bench, NULL);
@@ -259,9 +273,27 @@ open_client (Bench *bench)
   g_ptr_array_add (connections, g_object_ref (ipc_client_get_connection (self)));
 }
 
+/* As programs with a buffer do it, or as a shell does: each line is a write. */
+static void
+write_lines (Bench *bench)
+{
+  g_autoptr (GString) lines = g_string_new (NULL);
+  gsize n = bench_is (bench, "lines") ? PIPE_BUF / bench->workload->size : 1;
+  int fd = open (bench->path, O_WRONLY | O_CLOEXEC);
+
+  for (gsize i = 0; i < n; i++)
+    g_string_append_printf (lines, "%.*s\n", (int) bench->workload->size - 1, (const char *) bench->payload);
+  bench_ready (bench);
+  while (write (fd, lines->str, lines->len) == (gssize) lines->len)
+    ;
+  bench_fail ("the pipe is closed");
+}
+
 static void
 client (Bench *bench)
 {
+  if (is_lines (bench))
+    write_lines (bench);
   prepare (bench);
   for (guint i = 0; i < bench->workload->clients; i++)
     open_client (bench);
@@ -277,4 +309,19 @@ client (Bench *bench)
   run_main_loop ();
 }
 
+static void
+pipe_server (Bench *bench)
+{
+  over_pipe = TRUE;
+  server (bench);
+}
+
+static void
+pipe_client (Bench *bench)
+{
+  over_pipe = TRUE;
+  client (bench);
+}
+
+const BenchPeer bench_peer_ipc_glib_pipe = { "ipc-glib-pipe", "this library, named pipe", version, pipe_workloads, pipe_server, pipe_client };
 const BenchPeer bench_peer_ipc_glib = { "ipc-glib", "this library, Unix socket", version, workloads, server, client };

@@ -22,32 +22,32 @@ check_good (const char *address, const IpcSocketAddress *parsed)
     {
       g_assert_true (g_str_has_prefix (address, "fd:"));
       g_assert_cmpint (parsed->fd, >=, 0);
-      g_assert_null (parsed->basename);
+      g_assert_null (parsed->file.basename);
       return;
     }
   if (parsed->kind == IPC_SOCKET_ADDRESS_ABSTRACT || parsed->kind == IPC_SOCKET_ADDRESS_SYSTEMD)
     {
-      g_assert_null (parsed->directory);
-      g_assert_true (g_str_has_suffix (address, parsed->basename));
-      g_assert_cmpuint (strlen (parsed->basename), >, 0);
-      g_assert_cmpuint (strlen (parsed->basename), <=, 255);
+      g_assert_null (parsed->file.directory);
+      g_assert_true (g_str_has_suffix (address, parsed->file.basename));
+      g_assert_cmpuint (strlen (parsed->file.basename), >, 0);
+      g_assert_cmpuint (strlen (parsed->file.basename), <=, 255);
       return;
     }
-  g_assert_null (strchr (parsed->basename, '/'));
-  g_assert_cmpstr (parsed->basename, !=, "");
-  g_assert_cmpstr (parsed->basename, !=, ".");
-  g_assert_cmpstr (parsed->basename, !=, "..");
+  g_assert_null (strchr (parsed->file.basename, '/'));
+  g_assert_cmpstr (parsed->file.basename, !=, "");
+  g_assert_cmpstr (parsed->file.basename, !=, ".");
+  g_assert_cmpstr (parsed->file.basename, !=, "..");
   if (parsed->kind == IPC_SOCKET_ADDRESS_NAME)
     {
-      g_assert_null (parsed->directory);
-      g_assert_cmpstr (parsed->basename, ==, address);
+      g_assert_null (parsed->file.directory);
+      g_assert_cmpstr (parsed->file.basename, ==, address);
       g_assert_true (ipc_name_check (address, NULL));
       return;
     }
   g_assert_cmpint (parsed->kind, ==, IPC_SOCKET_ADDRESS_PATH);
-  g_assert_cmpint (parsed->directory[0], ==, '/');
-  g_assert_cmpuint (strlen (parsed->basename), <=, BASENAME_MAX);
-  joined = g_strconcat (g_str_equal (parsed->directory, "/") ? "" : parsed->directory, "/", parsed->basename, NULL);
+  g_assert_cmpint (parsed->file.directory[0], ==, '/');
+  g_assert_cmpuint (strlen (parsed->file.basename), <=, BASENAME_MAX);
+  joined = g_strconcat (g_str_equal (parsed->file.directory, "/") ? "" : parsed->file.directory, "/", parsed->file.basename, NULL);
   /* of two slashes at the beginning one is the directory */
   g_assert_true (g_str_equal (joined, path) || (path[1] == '/' && g_str_has_suffix (path, joined)));
 }
@@ -77,8 +77,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     }
   else
     {
-      g_assert_null (parsed.directory);
-      g_assert_null (parsed.basename);
+      g_assert_null (parsed.file.directory);
+      g_assert_null (parsed.file.basename);
       check_bad (error);
     }
   return 0;

@@ -15,6 +15,8 @@
 #include "ipc-client.h"
 #include "ipc-socket-server.h"
 #include "ipc-socket-client.h"
+#include "ipc-pipe-server.h"
+#include "ipc-pipe-client.h"
 #include "ipc-permit.h"
 #include "ipc-semaphore.h"
 #include "ipc-semaphore-holder.h"

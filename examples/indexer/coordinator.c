@@ -23,6 +23,8 @@
  * its results came, and then its jobs go back, or after, and then they are done.
  */
 #include "coordinator.h"
+
+#include "control.h"
 #include "observers.h"
 #include "results.h"
 
@@ -94,6 +96,8 @@ make_batch (Coordinator *self, Worker *worker)
   guint64 bytes = 0;
   guint n = 0, id;
 
+  if (self->paused && !jobs_are_finished (self->jobs))
+    return NULL;
   json_builder_begin_array (builder);
   while (n < limit && bytes < BATCH_BYTES && (id = jobs_take (self->jobs, worker->number)) != 0)
     {
@@ -373,15 +377,26 @@ start_workers (Coordinator *self, const char *address, GError **error)
 
 /* ---- All together ---- */
 
-static gboolean
-interrupt_cb (gpointer data)
+void
+coordinator_set_paused (Coordinator *self, gboolean paused)
 {
-  Coordinator *self = data;
+  self->paused = paused;
+  serve_waiting (self);
+}
 
+void
+coordinator_stop (Coordinator *self)
+{
   if (self->failure == NULL)
     self->failure = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted");
   grace_cb (self);
   check_end (self);
+}
+
+static gboolean
+interrupt_cb (gpointer data)
+{
+  coordinator_stop (data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -414,10 +429,13 @@ static gboolean
 work (Coordinator *self, const char *place, const char *address, GError **error)
 {
   Observers *observers = NULL;
+  IpcServer *control = NULL;
   gboolean success = readers_start (&self->readers, place, self->n_readers, error) &&
                      counters_start (&self->counters, place, self->workers->len, self->jobs->all->len, error) &&
+                     control_start (&control, self->control, self, error) &&
                      (observers = observers_start (self->observers, place, error)) != NULL && serve (self, address, error);
 
+  control_stop (&control);
   counters_finish (&self->counters, self->workers);
   observers_finish (observers);
   return success;

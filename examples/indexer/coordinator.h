@@ -16,11 +16,15 @@ typedef struct
   gboolean    kill_one;
   guint       n_readers;  /* workers that may read at the same time; 0: all */
   char      **observers;  /* (nullable) commands that look at the counters */
+  const char *control;    /* (nullable) address of the pipe that it is controlled through */
 
   /* What happened. */
   char       *kill_report; /* (owned) (nullable) */
   Readers     readers;
   Counters    counters;
+
+  /* Meanwhile. */
+  gboolean    paused;
 
   /* Private. */
   GMainLoop  *loop;
@@ -32,3 +36,7 @@ typedef struct
 
 gboolean coordinator_run   (Coordinator *self, GError **error);
 void     coordinator_clear (Coordinator *self);
+
+/* While it runs: whether workers get files, and to end before all is done. */
+void     coordinator_set_paused (Coordinator *self, gboolean paused);
+void     coordinator_stop       (Coordinator *self);

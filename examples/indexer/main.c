@@ -3,7 +3,7 @@
  * indexer: SHA-256, size and lines of all files of a directory, by several processes.
  *
  *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--readers N] [--kill-one]
- *           [--observer COMMAND]
+ *           [--observer COMMAND] [--control PIPE]
  *
  * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
  * several languages; any of them may die at any time, and as long as one is left, nothing
@@ -35,6 +35,7 @@ typedef struct
   gint       batch;
   gint       readers;
   char     **observers;
+  char      *control;
   gboolean   kill_one;
 } Options;
 
@@ -45,6 +46,7 @@ options_clear (Options *self)
   g_free (self->output);
   g_free (self->workers);
   g_strfreev (self->observers);
+  g_free (self->control);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -69,6 +71,8 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
     { "kill-one", 0, 0, G_OPTION_ARG_NONE, &self->kill_one, "kill -9 a worker after a fifth of the files", NULL },
     { "observer", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->observers,
       "run beside the work in its scope, to look at the segment " COUNTERS_NAME "; may be given several times", "COMMAND" },
+    { "control", 0, 0, G_OPTION_ARG_FILENAME, &self->control,
+      "listen at this named pipe for lines: pause, resume, stop, status", "PIPE" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
     { NULL }
   };
@@ -169,6 +173,7 @@ run (Options *options, GPtrArray *workers)
     .batch = options->batch,
     .kill_one = options->kill_one,
     .observers = options->observers,
+    .control = options->control,
     .n_readers = options->readers != READERS_UNSET ? options->readers : 0,
   };
   Progress progress = { NULL, };

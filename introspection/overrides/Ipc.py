@@ -456,6 +456,18 @@ class SocketClient(_Addressed, Ipc.SocketClient):
     pass
 
 
+@_export
+@override
+class PipeServer(_Addressed, Ipc.PipeServer):
+    pass
+
+
+@_export
+@override
+class PipeClient(_Addressed, Ipc.PipeClient):
+    pass
+
+
 # ---- semaphores ----------------------------------------------------------------------------------------------------
 
 @_export

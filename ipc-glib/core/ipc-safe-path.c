@@ -340,3 +340,29 @@ ipc_directory_check_entry (int directory_fd, const char *name, mode_t file_type,
     *inode = info.st_ino;
   return true;
 }
+
+bool
+ipc_directory_open_entry (int directory_fd, const char *name, mode_t file_type, int flags, int *fd, IpcFault *fault)
+{
+  char where[SHOWN_MAX], path[64];
+  struct stat info;
+  int node_fd, opened;
+
+  show_path (where, sizeof where, name, strlen (name));
+  node_fd = TEMP_FAILURE_RETRY (openat (directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (node_fd < 0)
+    return ipc_fault_set_errno (fault, errno, "cannot open %s", where);
+  if (fstat (node_fd, &info) != 0 || !check_entry_info (&info, where, file_type, fault))
+    {
+      close (node_fd);
+      return false;
+    }
+  snprintf (path, sizeof path, "/proc/self/fd/%d", node_fd);
+  opened = TEMP_FAILURE_RETRY (open (path, flags | O_CLOEXEC));
+  if (opened < 0)
+    ipc_fault_set_errno (fault, errno, "cannot open %s", where);
+  else
+    *fd = opened;
+  close (node_fd);
+  return opened >= 0;
+}

@@ -33,6 +33,10 @@ bool ipc_directory_open      (const char *path, IpcDirectoryPolicy policy, bool 
 /* The same for one component NAME below an open directory (always PRIVATE). */
 bool ipc_directory_open_sub  (int parent_fd, const char *name, bool create, int *directory_fd, IpcFault *fault);
 
+/* Opens what is at NAME in the directory with FLAGS of open(2), after the same check as below: what was looked at is what
+ * is opened. System faults tell what open(2) said: ENOENT, ENXIO, … */
+bool ipc_directory_open_entry  (int directory_fd, const char *name, mode_t file_type, int flags, int *fd, IpcFault *fault);
+
 /* What is at NAME in the directory: false with WRONG_TYPE if it is there and not of
  * FILE_TYPE (S_IFSOCK, S_IFIFO, S_IFREG), with UNSAFE_PATH if it is a symbolic link or not ours.
  * *EXISTS says whether there is anything; *DEVICE and *INODE (may be NULL) identify it. */

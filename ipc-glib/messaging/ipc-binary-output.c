@@ -7,6 +7,7 @@
 #include "core/ipc-frame.h"
 #include "messaging/ipc-connection-private.h"
 
+#define MAX_NAME 1024u          /* the first HELLO on a pipe has to fit into PIPE_BUF */
 #define MAX_ERROR_TEXT 4096u    /* of ours; what is longer is cut */
 
 static void
@@ -150,7 +151,9 @@ ipc_binary_send_hello_locked (IpcConnection *self)
   g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (self->limits.max_message_size));
   g_variant_builder_add (&builder, "{sv}", "max-fds", g_variant_new_uint32 (self->passes_fds ? self->limits.max_fds : 0));
   g_variant_builder_add (&builder, "{sv}", "features", g_variant_new_strv (features, memfd ? 1 : 0));
-  if (g_get_prgname () != NULL && g_utf8_validate (g_get_prgname (), -1, NULL))
+  if (IPC_CONNECTION_GET_CLASS (self)->describe != NULL)
+    IPC_CONNECTION_GET_CLASS (self)->describe (self, &builder);
+  if (g_get_prgname () != NULL && strlen (g_get_prgname ()) <= MAX_NAME && g_utf8_validate (g_get_prgname (), -1, NULL))
     g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (g_get_prgname ()));
   hello = g_variant_ref_sink (g_variant_builder_end (&builder));
   wire = ipc_variant_swap (hello);

@@ -7,6 +7,8 @@
  * Reconnecting is the same without a task, after a connection was lost: it goes
  * on until it is open again, fails in a way that does not pass, or is closed.
  */
+#include <unistd.h>
+
 #include "base/ipc-task-private.h"
 #include "core/ipc-fork.h"
 #include "messaging/ipc-client-private.h"
@@ -147,6 +149,14 @@ is_admissible (IpcClient *self, IpcConnection *connection, GError **error)
 {
   uid_t uid;
 
+  if (connection->is_own_user && self->server_uid == geteuid ())
+    return TRUE;
+  if (connection->is_own_user)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "%s: the server is of our own user %u, expected %u, and a pipe knows no other",
+                   self->address, (guint) geteuid (), self->server_uid);
+      return FALSE;
+    }
   if (!ipc_credentials_are_known (connection->credentials))
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "%s: the kernel does not say who the server is", self->address);

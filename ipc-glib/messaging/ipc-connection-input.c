@@ -37,9 +37,11 @@ ipc_connection_close_fd_locked (IpcConnection *self)
     return;
   if (self->generation == ipc_fork_generation ())
     {
+      if (self->out_fd != self->fd && self->out_fd >= 0)
+        ipc_fork_close (self->out_fd);
       ipc_fork_close (self->fd);
     }
-  self->fd = -1;
+  self->fd = self->out_fd = -1;
   ipc_fd_queue_clear (&self->fds);
   ipc_fd_queue_clear (&self->deferred_fds);
 }
@@ -115,6 +117,9 @@ step (IpcConnection *self, gboolean defer)
       return ipc_binary_step (self, defer);
     case IPC_WIRE_FORMAT_JSON:
       return defer ? IPC_STEP_END : ipc_json_step (self, defer);
+    case IPC_WIRE_FORMAT_LINES:
+      return IPC_CONNECTION_GET_CLASS (self)->step (self);
+    case IPC_WIRE_FORMAT_UNKNOWN:
     default:
       return step_first_byte (self);
     }
@@ -147,6 +152,11 @@ handle_end_of_input (IpcConnection *self, int read_errno)
 {
   GError *error;
 
+  if (read_errno == 0 && IPC_CONNECTION_GET_CLASS (self)->pause != NULL)
+    {
+      IPC_CONNECTION_GET_CLASS (self)->pause (self);
+      return;
+    }
   if (self->quiet && !g_queue_is_empty (&self->deferred))
     {
       /* The hub dispatches those, and meets the end itself. */
@@ -330,4 +340,25 @@ ipc_connection_run_input (IpcConnection *self, gboolean defer)
   g_clear_object (&self->owner_now);
   self->owner_now = outer;
   return more;
+}
+
+void
+ipc_connection_feed (IpcConnection *self, GBytes *bytes)
+{
+  gsize size = g_bytes_get_size (bytes);
+  gboolean turn;
+  gsize room;
+
+  g_mutex_lock (&self->lock);
+  turn = self->state < IPC_CONNECTION_CLOSING && ipc_connection_take_read_turn_locked (self);
+  g_mutex_unlock (&self->lock);
+  if (!turn)
+    return;
+  memcpy (ipc_inbox_get_room (&self->inbox, &room), g_bytes_get_data (bytes, NULL), size);
+  ipc_inbox_add (&self->inbox, size);
+  IPC_ADD_ONCE (self->bytes_received, size);
+  ipc_connection_run_input (self, FALSE);
+  g_mutex_lock (&self->lock);
+  ipc_connection_give_read_turn_locked (self);
+  g_mutex_unlock (&self->lock);
 }

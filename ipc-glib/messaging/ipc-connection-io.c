@@ -5,10 +5,6 @@
  * The end comes once, in ipc_connection_shut(). The descriptor is closed there,
  * or by whoever has the read turn when that is given back.
  */
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "core/ipc-fork.h"
 #include "messaging/ipc-connection-private.h"
 
@@ -189,9 +185,43 @@ connection_attend (IpcHubWatch *watch)
     ipc_connection_check_drained (self);
 }
 
+/* Of a pair of pipes: the one that it writes to. */
+static gboolean
+output_io (IpcHubWatch *watch, guint events)
+{
+  IpcConnection *self = IPC_CONNECTION (watch->owner);
+
+  g_mutex_lock (&self->lock);
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+    {
+      ipc_hub_remove (watch);   /* it would say so for ever */
+      ipc_connection_fail_writing_locked (self);
+    }
+  else
+    ipc_connection_flush_locked (self);
+  g_mutex_unlock (&self->lock);
+  return FALSE;
+}
+
+static void
+do_nothing (IpcHubWatch *watch)
+{
+}
+
+static const IpcHubFuncs output_hub_funcs = { output_io, do_nothing, do_nothing };
 static const IpcHubFuncs connection_hub_funcs = { connection_io, connection_flush, connection_attend };
 
 /* ---- the beginning ---- */
+
+gboolean
+ipc_connection_watch_output_locked (IpcConnection *self, GError **error)
+{
+  /* Another thread may have closed it meanwhile, and taken it off the hub. */
+  if (self->out_fd == self->fd || self->state == IPC_CONNECTION_CLOSED)
+    return TRUE;
+  ipc_hub_watch_init (&self->out_watch, &output_hub_funcs, G_OBJECT (self));
+  return ipc_hub_add (self->context, &self->out_watch, self->out_fd, self->write_blocked ? EPOLLOUT : 0, error);
+}
 
 static gboolean
 start_locked (IpcConnection *self, GError **error)
@@ -204,9 +234,11 @@ start_locked (IpcConnection *self, GError **error)
   ipc_hub_watch_init (&self->watch, &connection_hub_funcs, G_OBJECT (self));
   IPC_WRITE_ONCE (self->state, IPC_CONNECTION_HANDSHAKE);
   ipc_connection_expect_fds (self);
-  if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN, error))
+  if (!ipc_hub_add (self->context, &self->watch, self->fd, EPOLLIN | (self->is_channel ? EPOLLET : 0), error) ||
+      !ipc_connection_watch_output_locked (self, error))
     {
       g_prefix_error (error, "%s: ", self->peer_name);
+      ipc_hub_remove (&self->watch);
       IPC_WRITE_ONCE (self->state, IPC_CONNECTION_CLOSED);
       ipc_connection_close_fd_locked (self);
       return FALSE;
@@ -354,9 +386,10 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
   ipc_outbox_clear (&self->outbox);
   ipc_connection_discharge_locked (self);
   if (self->fd >= 0 && self->generation == ipc_fork_generation ())
-    shutdown (self->fd, SHUT_RDWR);
+    IPC_CONNECTION_GET_CLASS (self)->shutdown (self, FALSE);
   g_queue_clear_full (&self->deferred, (GDestroyNotify) g_bytes_unref);
   ipc_hub_remove (&self->watch);
+  ipc_hub_remove (&self->out_watch);
   if (self->reader == NULL)
     ipc_connection_close_fd_locked (self);
   ipc_connection_wake_followers_locked (self);
@@ -370,16 +403,10 @@ ipc_connection_shut (IpcConnection *self, GError *reason, gboolean in_context)
     notify_closed_later (self);
 }
 
-/* Closing with bytes unread would reset the peer's end, as if this process had died. After the shutdown nothing more
- * comes, so there is an end to what is thrown away; descriptors go with it. */
 void
 ipc_connection_refuse (IpcConnection *self)
 {
-  char waste[4096];
-
-  shutdown (self->fd, SHUT_RDWR);
-  while (recv (self->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
-    ;
+  IPC_CONNECTION_GET_CLASS (self)->refuse (self);
   ipc_connection_close (self);
 }
 

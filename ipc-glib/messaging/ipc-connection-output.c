@@ -11,12 +11,17 @@
 void
 ipc_connection_update_events_locked (IpcConnection *self)
 {
+  gboolean want_out = self->write_blocked && self->fds_retry_due == 0;
   guint events = 0;
 
   if (!self->read_paused && !self->input_paused && !self->eof && self->state != IPC_CONNECTION_CLOSING)
     events |= EPOLLIN;
-  if (self->write_blocked && self->fds_retry_due == 0)
+  if (self->out_watch.hub != NULL)
+    ipc_hub_modify (&self->out_watch, want_out ? EPOLLOUT : 0);
+  else if (want_out)
     events |= EPOLLOUT;
+  if (self->is_channel && events != 0)
+    events |= EPOLLET;          /* its writers come and go, and being gone is no event that is to last */
   if (self->watch.hub != NULL)
     ipc_hub_modify (&self->watch, events);
 }

@@ -126,6 +126,8 @@ struct _IpcConnection
   gboolean is_server_side;
   char *peer_name;              /* (owned) for error messages: the address */
   GCredentials *credentials;    /* (nullable) (owned) */
+  gboolean is_own_user;         /* the transport does not say who the peer is, but takes nobody in but our own user */
+  gboolean is_channel;          /* what comes is from many who cannot be told apart, and nothing goes back */
   gint peer_pidfd;              /* (mutex lock) (owned) -1 until somebody asks for it */
   gboolean counts_for_uid;      /* the server counts it among the clients of its user */
   GMainContext *peer_context;   /* (nullable) (owned) of the server, if that is in this very process */
@@ -140,6 +142,8 @@ struct _IpcConnection
   guint n_followers;            /* (mutex lock) how many wait for it */
   IpcHubWatch watch;
   int fd;                       /* (mutex lock) -1 once closed */
+  IpcHubWatch out_watch;        /* of out_fd, if that is another one than fd */
+  int out_fd;                   /* (mutex lock) (owned) where it writes: fd, or the other one of a pair of pipes */
   IpcConnectionState state;     /* (mutex lock) */
   IpcWireFormat wire_format;    /* (mutex lock) */
   GError *error;                /* (nullable) (owned) (mutex lock) why it was closed */
@@ -246,6 +250,18 @@ struct _IpcConnectionClass
   gssize (*read)     (IpcConnection *self, gpointer room, gsize size, IpcFdsRead *fds);
   /* The N_FDS go with the first byte. */
   gssize (*write)    (IpcConnection *self, struct iovec *iov, int n, const int *fds, guint n_fds);
+  /* Nothing more comes nor goes: a thread that polls it looks up. With INPUT_ONLY what is queued still goes. */
+  void   (*shutdown) (IpcConnection *self, gboolean input_only);
+  /* Not started: it sees that it is not let in. */
+  void   (*refuse)   (IpcConnection *self);
+  /* (nullable) Adds to our HELLO what the transport has to say in it. */
+  void   (*describe) (IpcConnection *self, GVariantBuilder *hello);
+  /* (nullable) (with lock held) The peer's HELLO has come. */
+  void   (*greeted)  (IpcConnection *self);
+  /* (nullable) What comes is in a dialect of the transport's own: handles a piece of it, as ipc_json_step(). */
+  IpcStep (*step)    (IpcConnection *self);
+  /* (nullable) The end of the input, which is not the end of the connection. */
+  void   (*pause)    (IpcConnection *self);
 };
 
 /* A message that waits for room, or a flush that waits for its bytes to go. */
@@ -363,6 +379,8 @@ GError  *ipc_connection_attend_fds      (IpcConnection *self, gint64 now);
 
 /* ipc-connection-io.c */
 gboolean ipc_connection_start           (IpcConnection *self, GError **error);
+/* Watches out_fd, if that is another one than fd. Started; FALSE: it cannot be. */
+gboolean ipc_connection_watch_output_locked (IpcConnection *self, GError **error);
 void     ipc_connection_opened          (IpcConnection *self);
 /* Ends it; REASON (nullable) (transfer full). IN_CONTEXT: the caller runs the connection's context and can be called back. */
 void     ipc_connection_shut            (IpcConnection *self, GError *reason, gboolean in_context);
@@ -383,6 +401,8 @@ void     ipc_connection_give_read_turn_locked (IpcConnection *self);
 void     ipc_connection_close_fd_locked (IpcConnection *self);
 /* Handles what is there; DEFER: only what a synchronous call may handle. TRUE: there is more. Needs the read turn. */
 gboolean ipc_connection_run_input       (IpcConnection *self, gboolean defer);
+/* Handles BYTES, which came another way, as what was read first. */
+void     ipc_connection_feed            (IpcConnection *self, GBytes *bytes);
 /* The owner, if it is still there; valid until the turn ends. Needs the read turn. */
 GObject *ipc_connection_get_owner       (IpcConnection *self);
 /* A synchronous call puts only so much aside for the main loop. */
@@ -515,6 +535,8 @@ ipc_connection_schedule_flush_locked (IpcConnection *self)
 }
 
 /* ipc-dialect-json.c */
+/* BYTES, if they are an object with a message_type: delivers it as a message that is not answered. FALSE: they are something else. */
+gboolean ipc_json_deliver               (IpcConnection *self, const guint8 *bytes, gsize size);
 IpcStep  ipc_json_step                  (IpcConnection *self, gboolean defer);
 /* What ends the input of a JSON peer: NULL if it ended between two objects. */
 GError  *ipc_json_end_of_input          (IpcConnection *self);

@@ -9,9 +9,11 @@
 gboolean
 ipc_connection_check_open_locked (IpcConnection *self, GError **error)
 {
-  if (self->state == IPC_CONNECTION_OPEN)
+  if (self->state == IPC_CONNECTION_OPEN && !self->is_channel)
     return TRUE;
-  if (self->state >= IPC_CONNECTION_CLOSING)
+  if (self->is_channel)
+    g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "%s: whoever writes lines cannot be sent anything", self->peer_name);
+  else if (self->state >= IPC_CONNECTION_CLOSING)
     g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the connection is closed%s%s", self->peer_name,
                  self->error != NULL ? ": " : "", self->error != NULL ? self->error->message : "");
   else

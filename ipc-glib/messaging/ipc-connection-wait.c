@@ -95,19 +95,27 @@ can_read (IpcConnection *self)
 static void
 poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interruption *interruption)
 {
-  struct pollfd fds[2] = {
-    { .fd = self->fd, .events = (short) ((can_read (self) ? POLLIN : 0) | (want_out ? POLLOUT : 0)) },
+  gboolean is_pair = self->out_fd != self->fd;
+  short out = want_out ? POLLOUT : 0;
+  struct pollfd fds[3] = {
+    { .fd = self->fd, .events = (short) ((can_read (self) ? POLLIN : 0) | (is_pair ? 0 : out)) },
     { .fd = interruption->cancel_fd.fd, .events = POLLIN },
+    { .fd = self->write_failed ? -1 : self->out_fd, .events = out },
   };
 
-  if (poll (fds, 2, ipc_deadline_to_poll (deadline)) <= 0)
+  if (poll (fds, is_pair ? 3 : 2, ipc_deadline_to_poll (deadline)) <= 0)
     return;
-  if ((fds[0].revents & POLLOUT) != 0)
+  if (((fds[0].revents | fds[2].revents) & POLLOUT) != 0 || fds[2].revents != 0)
     {
       g_mutex_lock (&self->lock);
-      ipc_connection_flush_locked (self);
+      if ((fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        ipc_connection_fail_writing_locked (self);
+      else
+        ipc_connection_flush_locked (self);
       g_mutex_unlock (&self->lock);
     }
+  /* Who does not read any more is most often gone. */
+  fds[0].revents |= fds[2].revents & (POLLERR | POLLHUP);
   if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
     {
       self->readable = TRUE;

@@ -231,7 +231,7 @@ void
 ipc_connection_set_up (IpcConnection *self, int fd, gboolean is_server_side, const char *peer_name, const IpcConnectionLimits *limits)
 {
   IPC_WRITE_ONCE (ipc_connection_latest_class, IPC_CONNECTION_GET_CLASS (self));
-  self->fd = fd;
+  self->fd = self->out_fd = fd;
   ipc_fork_guard_fd (fd);
   self->is_server_side = is_server_side;
   self->peer_name = g_strdup (peer_name);
@@ -295,10 +295,7 @@ ipc_connection_finalize (GObject *object)
 {
   IpcConnection *self = IPC_CONNECTION (object);
 
-  if (self->fd >= 0 && self->generation == ipc_fork_generation ())
-    {
-      ipc_fork_close (self->fd);
-    }
+  ipc_connection_close_fd_locked (self);
   if (self->peer_pidfd >= 0 && self->generation == ipc_fork_generation ())
     {
       ipc_fork_close (self->peer_pidfd);
@@ -569,7 +566,7 @@ ipc_connection_init (IpcConnection *self)
   self->id = (guint64) __atomic_add_fetch (&last_id, 1, __ATOMIC_RELAXED);
   self->context = g_main_context_ref_thread_default ();
   self->generation = ipc_fork_generation ();
-  self->fd = -1;
+  self->fd = self->out_fd = -1;
   self->peer_pidfd = -1;
   self->last_activity = g_get_real_time ();
   g_weak_ref_init (&self->owner, NULL);
@@ -861,7 +858,7 @@ ipc_connection_get_last_activity (IpcConnection *self)
  *
  * Nothing that comes from the peer is handled any more. Requests under way fail.
  * [signal@Ipc.Connection::closed] comes later, from the main loop. Closing twice
- * does nothing.
+ * does nothing, nor does closing what the lines of a named pipe come through: only its server stops that.
  *
  * Since: 0.1
  */
@@ -875,7 +872,7 @@ ipc_connection_close (IpcConnection *self)
   if (self->generation != ipc_fork_generation ())
     return;
   g_mutex_lock (&self->lock);
-  if (self->state >= IPC_CONNECTION_CLOSING)
+  if (self->state >= IPC_CONNECTION_CLOSING || self->is_channel)
     {
       g_mutex_unlock (&self->lock);
       return;
@@ -893,7 +890,7 @@ ipc_connection_close (IpcConnection *self)
       ipc_request_end_sync_after_locked (self, 0);
       /* A thread that polls for its answer has to look up. */
       if (self->reader != NULL && self->reader != g_thread_self ())
-        shutdown (self->fd, SHUT_RD);
+        IPC_CONNECTION_GET_CLASS (self)->shutdown (self, TRUE);
     }
   g_mutex_unlock (&self->lock);
   if (!linger)

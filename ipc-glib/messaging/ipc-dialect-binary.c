@@ -82,6 +82,8 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   g_variant_lookup (hello, "max-fds", "u", &max_fds);
   g_variant_lookup (hello, "features", "^a&s", &features);
   ipc_connection_agree_on_fds_locked (self, max_fds, features != NULL && g_strv_contains (features, "memfd"));
+  if (IPC_CONNECTION_GET_CLASS (self)->greeted != NULL)
+    IPC_CONNECTION_GET_CLASS (self)->greeted (self);
   if (self->is_server_side)
     {
       ipc_binary_send_hello_locked (self);

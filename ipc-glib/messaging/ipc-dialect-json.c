@@ -447,6 +447,28 @@ handle_object (IpcConnection *self, JsonObject *object)
   received_clear (&received);
 }
 
+gboolean
+ipc_json_deliver (IpcConnection *self, const guint8 *bytes, gsize size)
+{
+  g_autoptr (JsonParser) parser = NULL;
+  Received received;
+  JsonObject *object;
+  gboolean is_one;
+
+  if (size == 0 || size > IPC_JSON_MAX_OBJECT || bytes[0] != '{' || !ipc_json_validate (bytes, size, true, NULL))
+    return FALSE;
+  parser = json_parser_new_immutable ();
+  if (!json_parser_load_from_data (parser, (const char *) bytes, (gssize) size, NULL))
+    return FALSE;
+  object = json_node_get_object (json_parser_get_root (parser));
+  is_one = json_object_has_member (object, "message_type") && fill_received (&received, object, NULL);
+  if (is_one)
+    ipc_connection_deliver (self, &received.message, NULL);
+  if (json_object_has_member (object, "message_type"))
+    received_clear (&received);
+  return is_one;
+}
+
 IpcMessage *
 ipc_json_message_from_bytes (const guint8 *bytes, gsize size)
 {

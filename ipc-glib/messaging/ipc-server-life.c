@@ -108,6 +108,64 @@ static const IpcConnectionOwnerFuncs owner_funcs = {
   .dropped = ipc_server_note_dropped,
 };
 
+/* ---- a channel ---- */
+
+static void
+channel_opened (gpointer owner, IpcConnection *channel)
+{
+}
+
+static void
+channel_closed (gpointer owner, IpcConnection *channel, const GError *error)
+{
+}
+
+static const IpcConnectionOwnerFuncs channel_funcs = {
+  .opened = channel_opened,
+  .message = peer_message,
+  .handles = peer_handles,
+  .closed = channel_closed,
+};
+
+gboolean
+ipc_server_take_channel (IpcServer *self, IpcConnection *channel, GError **error)
+{
+  channel->is_channel = TRUE;
+  channel->limits.keep_alive_interval = 0;
+  ipc_connection_set_context (channel, self->context);
+  ipc_connection_set_owner (channel, self, &channel_funcs);
+  ipc_connection_set_ledger (channel, self->ledger);
+  if (!ipc_connection_start (channel, error))
+    {
+      g_object_unref (channel);
+      return FALSE;
+    }
+  ipc_connection_opened (channel);
+  g_mutex_lock (&self->lock);
+  self->channel = channel;
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+/* What came through it stays counted. */
+static void
+close_channel (IpcServer *self)
+{
+  IpcConnection *channel = self->channel;
+
+  if (channel == NULL)
+    return;
+  g_mutex_lock (&self->lock);
+  ipc_server_keep_statistics_locked (self, channel);
+  self->channel = NULL;
+  g_mutex_unlock (&self->lock);
+  ipc_connection_disown (channel);
+  ipc_connection_shut (channel, NULL, FALSE);
+  g_object_unref (channel);
+}
+
+/* ---- admission ---- */
+
 /* Those that will be clients as soon as they introduce themselves. */
 static guint
 count_admitted (IpcServer *self)
@@ -245,6 +303,7 @@ ipc_server_unlisten (IpcServer *self)
   self->is_running = FALSE;
   if (self->generation == ipc_fork_generation ())
     IPC_SERVER_GET_CLASS (self)->unlisten (self);
+  close_channel (self);
 }
 
 /**

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/ipc-directory-watch-private.h"
+#include "base/ipc-owned-path-private.h"
 #include "ipc-server.h"
 #include "messaging/ipc-connection-private.h"
 #include "messaging/ipc-handler-table-private.h"
@@ -41,6 +43,9 @@ struct _IpcServer
   IpcOutLog log;                /* (mutex lock) what was sent to all */
   GHashTable *unopened;         /* (owned) IpcConnection (owned) before HELLO */
   GHashTable *uid_counts;       /* (nullable) (owned) uid → how many clients, of the users other than ours */
+  IpcConnection *channel;       /* (nullable) (owned) (mutex lock) what all share who cannot be told apart, see ipc_server_take_channel() */
+  const IpcOwnedPath *path;     /* (nullable) (unowned) the transport's, while it runs */
+  IpcDirectoryWatch *path_watch; /* (nullable) (owned) of its directory */
   IpcHandlerTable handlers;
   GTask *stopping;              /* (nullable) (owned) */
   GSource *stop_timeout;        /* (nullable) (owned) */
@@ -88,12 +93,20 @@ gboolean ipc_server_find_gid      (IpcServer *self, gid_t *gid, GError **error);
 /* Judges a new peer by its credentials before a byte is read, and starts it or turns it away.
  * CONNECTION (transfer full) is set up and not started. */
 void     ipc_server_take (IpcServer *self, IpcConnection *connection);
+/* CHANNEL (transfer full): messages come in through it, from peers that cannot be told apart nor answered, and that are no
+ * clients. It is open at once. */
+gboolean ipc_server_take_channel (IpcServer *self, IpcConnection *channel, GError **error);
 /* Whether a new peer would be taken, not turned away because too many have not introduced themselves yet. */
 gboolean ipc_server_has_room (IpcServer *self);
 /* Lets nobody in any more. */
 void     ipc_server_unlisten (IpcServer *self);
 /* Closes all connections. */
 void     ipc_server_forget_peers (IpcServer *self);
+
+/* ipc-server-path.c */
+/* Tells by path-lost if the file goes, until ipc_server_unwatch_path(). */
+void     ipc_server_watch_path   (IpcServer *self, const IpcOwnedPath *path);
+void     ipc_server_unwatch_path (IpcServer *self);
 
 /* ipc-server-overflow.c */
 /* For IpcConnectionOwnerFuncs. */

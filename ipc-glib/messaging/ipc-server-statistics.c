@@ -32,6 +32,8 @@ ipc_server_get_statistics (IpcServer *self, IpcStatistics *statistics)
 
   g_mutex_lock (&self->lock);
   *statistics = self->closed_statistics;
+  if (self->channel != NULL)
+    ipc_connection_add_statistics (self->channel, statistics);
   g_hash_table_iter_init (&iter, self->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &connection))
     ipc_connection_add_statistics (connection, statistics);

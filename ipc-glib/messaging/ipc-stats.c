@@ -25,7 +25,7 @@ check_allowed (IpcServer *self, IpcConnection *connection, GError **error)
 {
   uid_t uid = connection->credentials != NULL ? g_credentials_get_unix_user (connection->credentials, NULL) : (uid_t) -1;
 
-  if (uid == geteuid ())
+  if (connection->is_own_user || uid == geteuid ())
     return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_PERMISSION_DENIED, "%s: " TYPE " is for user %u alone, not for user %d", self->address,
                (guint) geteuid (), (int) uid);
@@ -90,11 +90,14 @@ add_statistics (GVariantBuilder *builder, const IpcStatistics *statistics)
 }
 
 static void
-add_credentials (GVariantBuilder *builder, GCredentials *credentials)
+add_credentials (GVariantBuilder *builder, IpcConnection *connection)
 {
+  GCredentials *credentials = connection->credentials;
   pid_t pid = credentials != NULL ? g_credentials_get_unix_pid (credentials, NULL) : -1;
   uid_t uid = credentials != NULL ? g_credentials_get_unix_user (credentials, NULL) : (uid_t) -1;
 
+  if (connection->is_own_user)
+    uid = geteuid ();
   if (pid > 0)
     g_variant_builder_add (builder, "{sv}", "pid", g_variant_new_uint32 ((guint32) pid));
   if (uid != (uid_t) -1)
@@ -119,7 +122,7 @@ make_row (IpcConnection *connection)
   ipc_connection_add_statistics (connection, &statistics);
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   add (&builder, "id", connection->id);
-  add_credentials (&builder, connection->credentials);
+  add_credentials (&builder, connection);
   g_variant_builder_add (&builder, "{sv}", "wire-format", g_variant_new_string (get_dialect (connection)));
   g_variant_builder_add (&builder, "{sv}", "last-activity", g_variant_new_int64 (ipc_connection_get_last_activity (connection)));
   add_statistics (&builder, &statistics);

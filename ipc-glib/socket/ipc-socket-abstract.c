@@ -87,7 +87,7 @@ ipc_socket_abstract_connect (const char *name, GMainContext **context, GError **
   if (TEMP_FAILURE_RETRY (connect (fd, (struct sockaddr *) &address, size)) == 0)
     {
       key = ipc_socket_local_key_of_abstract (name, strlen (name));
-      *context = ipc_socket_local_find (key);
+      *context = ipc_local_servers_find (key);
       return fd;
     }
   if (errno == ECONNREFUSED)

@@ -183,10 +183,10 @@ int
 ipc_socket_activation_open (const IpcSocketAddress *address, GError **error)
 {
   gboolean by_name = address->kind == IPC_SOCKET_ADDRESS_SYSTEMD;
-  int fd = by_name ? find_fd (address->basename, error) : address->fd;
+  int fd = by_name ? find_fd (address->file.basename, error) : address->fd;
   int copy = fd >= 0 ? take (fd, error) : -1;
 
   if (copy < 0 && by_name)
-    g_prefix_error (error, "systemd:%s: ", address->basename);
+    g_prefix_error (error, "systemd:%s: ", address->file.basename);
   return copy;
 }

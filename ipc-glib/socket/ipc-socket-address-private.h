@@ -6,7 +6,9 @@
  */
 #pragma once
 
-#include "base/ipc-scope-private.h"
+#include "base/ipc-path-address-private.h"
+
+#define IPC_SOCKET_FOLDER "socket"
 
 typedef enum
 {
@@ -20,20 +22,14 @@ typedef enum
 typedef struct
 {
   IpcSocketAddressKind kind;
-  char *directory;              /* (nullable) (owned) of a path */
-  char *basename;               /* (nullable) (owned) or the name */
+  IpcPathAddress file;          /* or just a name, in `basename` */
   int fd;                       /* of IPC_SOCKET_ADDRESS_FD */
 } IpcSocketAddress;
 
 /* INVALID_NAME, INVALID_ARGUMENT, or UNSUPPORTED for a kind that is known and not there. */
 gboolean ipc_socket_address_parse (const char *address, IpcSocketAddress *parsed, GError **error);
 void     ipc_socket_address_clear (IpcSocketAddress *self);
-/* Whether the address is a file: of a NAME or a PATH. The two functions below are for those only. */
+/* Whether the address is a file: of a NAME or a PATH. */
 gboolean ipc_socket_address_is_file (const IpcSocketAddress *self);
-/* The whole path. */
-char    *ipc_socket_address_get_path (const IpcSocketAddress *self, IpcScope *scope) G_GNUC_WARN_UNUSED_RESULT;
-/* The directory that the socket is, or will be, in. A server's is checked, and made where that is a scope's;
- * a client may come along any way, because it checks who the server is. -1 on error. */
-int      ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (IpcSocketAddress, ipc_socket_address_clear)

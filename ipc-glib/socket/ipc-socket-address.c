@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "socket/ipc-socket-address-private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/ipc-error-private.h"
-#include "core/ipc-name.h"
-#include "core/ipc-safe-path.h"
 
-#define FOLDER "socket"
-#define BASENAME_MAX 200u       /* leaves room for the names of the lock and of what is temporary */
 #define ABSTRACT_MAX 107u       /* what the kernel takes */
 #define SYSTEMD_MAX 255u        /* what systemd takes */
 
@@ -25,24 +19,10 @@ escape (const char *text)
 static gboolean
 parse_path (const char *path, IpcSocketAddress *parsed, GError **error)
 {
-  g_autofree char *shown = escape (path);
-  const char *slash = strrchr (path, '/');
-
-  if (path[0] != '/')
-    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "socket path \"%s\" is not absolute", shown);
-  else if (slash[1] == '\0' || strcmp (slash, "/.") == 0 || strcmp (slash, "/..") == 0)
-    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "socket path \"%s\" names a directory", shown);
-  else if (strlen (slash + 1) > BASENAME_MAX)
-    g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "socket path \"%s\": a file name of %" G_GSIZE_FORMAT " bytes exceeds the limit of %u",
-                 shown, strlen (slash + 1), BASENAME_MAX);
-  else
-    {
-      parsed->kind = IPC_SOCKET_ADDRESS_PATH;
-      parsed->directory = slash == path ? g_strdup ("/") : g_strndup (path, (gsize) (slash - path));
-      parsed->basename = g_strdup (slash + 1);
-      return TRUE;
-    }
-  return FALSE;
+  if (!ipc_path_address_parse_path (IPC_SOCKET_FOLDER, path, &parsed->file, error))
+    return FALSE;
+  parsed->kind = IPC_SOCKET_ADDRESS_PATH;
+  return TRUE;
 }
 
 /* A name that others choose the rules of: printable ASCII without spaces, and without what REFUSED has. */
@@ -66,8 +46,7 @@ parse_foreign_name (IpcSocketAddressKind kind, const char *what, const char *nam
   else
     {
       parsed->kind = kind;
-      parsed->directory = NULL;
-      parsed->basename = g_strdup (name);
+      parsed->file = (IpcPathAddress){ NULL, g_strdup (name) };
       return TRUE;
     }
   return FALSE;
@@ -85,7 +64,7 @@ parse_fd (const char *number, IpcSocketAddress *parsed, GError **error)
       return FALSE;
     }
   parsed->kind = IPC_SOCKET_ADDRESS_FD;
-  parsed->directory = parsed->basename = NULL;
+  parsed->file = (IpcPathAddress){ NULL, NULL };
   parsed->fd = (int) fd;
   return TRUE;
 }
@@ -121,89 +100,26 @@ parse_scheme (const char *address, IpcSocketAddress *parsed, GError **error)
 gboolean
 ipc_socket_address_parse (const char *address, IpcSocketAddress *parsed, GError **error)
 {
-  IpcFault fault;
-
   if (address == NULL)
     address = "";
   if (address[0] == '/')
     return parse_path (address, parsed, error);
   if (address[0] == '@' || has_scheme (address))
     return parse_scheme (address, parsed, error);
-  if (!ipc_name_check (address, &fault))
-    {
-      ipc_error_set_fault (error, &fault, "socket address");
-      return FALSE;
-    }
+  if (!ipc_path_address_parse_name (IPC_SOCKET_FOLDER, address, &parsed->file, error))
+    return FALSE;
   parsed->kind = IPC_SOCKET_ADDRESS_NAME;
-  parsed->directory = NULL;
-  parsed->basename = g_strdup (address);
   return TRUE;
 }
 
 void
 ipc_socket_address_clear (IpcSocketAddress *self)
 {
-  g_clear_pointer (&self->directory, g_free);
-  g_clear_pointer (&self->basename, g_free);
+  ipc_path_address_clear (&self->file);
 }
 
 gboolean
 ipc_socket_address_is_file (const IpcSocketAddress *self)
 {
   return self->kind == IPC_SOCKET_ADDRESS_NAME || self->kind == IPC_SOCKET_ADDRESS_PATH;
-}
-
-char *
-ipc_socket_address_get_path (const IpcSocketAddress *self, IpcScope *scope)
-{
-  if (self->kind == IPC_SOCKET_ADDRESS_NAME)
-    return g_build_filename (ipc_scope_get_directory (scope), FOLDER, self->basename, NULL);
-  return g_build_filename (self->directory, self->basename, NULL);
-}
-
-/* Whoever follows a path may search directories that cannot be read. */
-static int
-open_for_client (const char *directory)
-{
-  int fd = TEMP_FAILURE_RETRY (open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-
-  return fd >= 0 ? fd : TEMP_FAILURE_RETRY (open (directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
-}
-
-static int
-open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
-{
-  IpcFault fault;
-  int fd;
-
-  if (self->kind == IPC_SOCKET_ADDRESS_NAME)
-    return ipc_scope_open_folder (scope, FOLDER, TRUE, error);
-  if (!for_server)
-    {
-      fd = open_for_client (self->directory);
-      if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        g_set_error_literal (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "there is no such directory");
-      else if (fd < 0)
-        ipc_error_set_errno (error, errno, "cannot open its directory");
-      return fd;
-    }
-  if (ipc_directory_open (self->directory, IPC_DIRECTORY_TRUSTED, false, &fd, &fault))
-    return fd;
-  ipc_error_set_fault (error, &fault, NULL);
-  return -1;
-}
-
-int
-ipc_socket_address_open_directory (const IpcSocketAddress *self, IpcScope *scope, gboolean for_server, GError **error)
-{
-  int fd = open_directory (self, scope, for_server, error);
-
-  if (fd < 0)
-    {
-      g_autofree char *path = ipc_socket_address_get_path (self, scope);
-      g_autofree char *shown = g_strescape (path, NULL);
-
-      g_prefix_error (error, "socket %s: ", shown);
-    }
-  return fd;
 }

@@ -51,14 +51,14 @@ G_DEFINE_FINAL_TYPE (IpcSocketClient, ipc_socket_client, IPC_TYPE_CLIENT)
 static int
 connect_to_file (IpcClient *client, const IpcSocketAddress *address, GMainContext **context, GError **error)
 {
-  int directory_fd = ipc_socket_address_open_directory (address, client->scope, FALSE, error);
+  int directory_fd = ipc_path_address_open_directory (&address->file, IPC_SOCKET_FOLDER, client->scope, FALSE, error);
   g_autofree char *path = NULL;
   int fd;
 
   if (directory_fd < 0)
     return -1;
-  path = ipc_socket_address_get_path (address, client->scope);
-  fd = ipc_socket_path_connect (directory_fd, address->basename, path, context, error);
+  path = ipc_path_address_get_path (&address->file, IPC_SOCKET_FOLDER, client->scope);
+  fd = ipc_socket_path_connect (directory_fd, address->file.basename, path, context, error);
   close (directory_fd);
   return fd;
 }
@@ -73,7 +73,7 @@ connect_to (IpcClient *client, GMainContext **context, GError **error)
   if (ipc_socket_address_is_file (&address))
     return connect_to_file (client, &address, context, error);
   if (address.kind == IPC_SOCKET_ADDRESS_ABSTRACT)
-    return ipc_socket_abstract_connect (address.basename, context, error);
+    return ipc_socket_abstract_connect (address.file.basename, context, error);
   g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "address \"%s\" is of a socket that listens: it is for servers", client->address);
   return -1;
 }
@@ -100,7 +100,6 @@ ipc_socket_client_watch (IpcClient *client, GMainContext *context, IpcDirectoryW
 {
   g_auto (IpcSocketAddress) address = { 0 };
   IpcDirectoryWatch *watch;
-  int directory_fd;
 
   if (!ipc_socket_address_parse (client->address, &address, error))
     return NULL;
@@ -109,11 +108,7 @@ ipc_socket_client_watch (IpcClient *client, GMainContext *context, IpcDirectoryW
       g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED, "address \"%s\" is no file, whose coming could be waited for", client->address);
       return NULL;
     }
-  directory_fd = ipc_socket_address_open_directory (&address, client->scope, FALSE, error);
-  if (directory_fd < 0)
-    return NULL;
-  watch = ipc_directory_watch_new (directory_fd, context, func, user_data, error);
-  close (directory_fd);
+  watch = ipc_path_address_watch (&address.file, IPC_SOCKET_FOLDER, client->scope, context, func, user_data, error);
   if (watch == NULL)
     g_prefix_error (error, "cannot wait for a server of \"%s\": ", client->address);
   return watch;

@@ -87,12 +87,32 @@ socket_write (IpcConnection *self, struct iovec *iov, int n, const int *fds, gui
 }
 
 static void
+socket_shutdown (IpcConnection *self, gboolean input_only)
+{
+  shutdown (self->fd, input_only ? SHUT_RD : SHUT_RDWR);
+}
+
+/* Closing with bytes unread would reset the peer's end, as if this process had died. After the shutdown nothing more
+ * comes, so there is an end to what is thrown away; descriptors go with it. */
+static void
+socket_refuse (IpcConnection *self)
+{
+  char waste[4096];
+
+  shutdown (self->fd, SHUT_RDWR);
+  while (recv (self->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
+    ;
+}
+
+static void
 ipc_socket_connection_class_init (IpcSocketConnectionClass *klass)
 {
   IpcConnectionClass *connection_class = IPC_CONNECTION_CLASS (klass);
 
   connection_class->read = socket_read;
   connection_class->write = socket_write;
+  connection_class->shutdown = socket_shutdown;
+  connection_class->refuse = socket_refuse;
 }
 
 static void

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A listening socket at a path that its process owns.
- *
- * Owning is holding the lock beside the path. Under it a stale socket is replaced;
- * what is not a socket of ours is left alone. The new socket is bound and listens
- * under a temporary name before it gets the real one, so that whoever sees it can
- * connect to it. Paths of any length work: everything goes through the directory.
+ * A listening socket at a path that its process owns (base/ipc-owned-path-private.h). It is bound and listens under a
+ * temporary name before it gets the real one, so that whoever sees it can connect to it.
  */
 #pragma once
 
-#include <gio/gio.h>
+#include "base/ipc-owned-path-private.h"
 
 typedef struct
 {
-  int directory_fd;             /* -1 when not in use */
-  int lock_fd;
+  IpcOwnedPath path;
   int listen_fd;                /* guarded (core/ipc-fork.h); -1 once somebody else owns it */
-  char *basename;               /* (owned) */
-  char *shown;                  /* (owned) the whole path, printable, for messages */
-  guint64 device;               /* what identifies our socket */
-  guint64 inode;
 } IpcSocketPath;
 
 /* What the file is like, and who waits at it. */
@@ -34,8 +25,6 @@ void          ipc_socket_path_init    (IpcSocketPath *self);
 /* DIRECTORY_FD is taken over, also on failure. PATH is for messages. */
 gboolean      ipc_socket_path_listen  (IpcSocketPath *self, int directory_fd, const char *basename, const char *path,
                                        const IpcSocketPathOptions *options, GError **error);
-/* Whether our socket is still what is found there. */
-gboolean      ipc_socket_path_is_ours (const IpcSocketPath *self);
 /* Unlinks the path if our socket is still there, and gives up the lock. */
 void          ipc_socket_path_clear   (IpcSocketPath *self);
 

@@ -6,9 +6,7 @@
 
 #include <sys/stat.h>
 
-#include "base/ipc-directory-watch-private.h"
 #include "base/ipc-error-private.h"
-#include "base/ipc-hub-private.h"
 #include "messaging/ipc-server-private.h"
 #include "socket/ipc-socket-abstract-private.h"
 #include "socket/ipc-socket-acceptor-private.h"
@@ -80,7 +78,6 @@ struct _IpcSocketServer
   IpcServer parent_instance;
 
   IpcSocketPath path;           /* in use if the address is a file */
-  IpcDirectoryWatch *watch;     /* (nullable) (owned) of the directory of the file */
   GStrv local_keys;             /* (nullable) (owned) what the process knows the socket by, while it runs */
   IpcSocketAcceptor *acceptor;  /* (nullable) (owned) while it runs */
 };
@@ -135,45 +132,20 @@ ipc_socket_server_peer_changed (IpcServer *server)
 
 /* ---- the path ---- */
 
-static void
-stop_watching (IpcSocketServer *self)
-{
-  if (self->watch == NULL)
-    return;
-  ipc_hub_unshare_fd (IPC_SERVER (self)->context, ipc_directory_watch_get_fd (self->watch));
-  g_clear_pointer (&self->watch, ipc_directory_watch_free);
-}
-
-static void
-directory_changed (const char *name, gboolean gone, gpointer user_data)
-{
-  g_autoptr (IpcSocketServer) self = g_object_ref (user_data);
-
-  if (!gone && ((name != NULL && !g_str_equal (name, self->path.basename)) || ipc_socket_path_is_ours (&self->path)))
-    return;
-  stop_watching (self);
-  g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_PATH_LOST], 0);
-}
-
 static gboolean
 listen_at_file (IpcSocketServer *self, const IpcSocketAddress *address, GError **error)
 {
   IpcServer *server = IPC_SERVER (self);
   IpcSocketPathOptions options = { server->mode, (gid_t) -1, BACKLOG };
-  g_autofree char *path = ipc_socket_address_get_path (address, server->scope);
-  g_autoptr (GError) reason = NULL;
+  g_autofree char *path = ipc_path_address_get_path (&address->file, IPC_SOCKET_FOLDER, server->scope);
   int directory_fd;
 
   if (!ipc_server_find_gid (server, &options.gid, error))
     return FALSE;
-  directory_fd = ipc_socket_address_open_directory (address, server->scope, TRUE, error);
-  if (directory_fd < 0 || !ipc_socket_path_listen (&self->path, directory_fd, address->basename, path, &options, error))
+  directory_fd = ipc_path_address_open_directory (&address->file, IPC_SOCKET_FOLDER, server->scope, TRUE, error);
+  if (directory_fd < 0 || !ipc_socket_path_listen (&self->path, directory_fd, address->file.basename, path, &options, error))
     return FALSE;
-  self->watch = ipc_directory_watch_new (self->path.directory_fd, server->context, directory_changed, self, &reason);
-  if (self->watch != NULL)
-    ipc_hub_share_fd (server->context, ipc_directory_watch_get_fd (self->watch));
-  else
-    g_debug ("%s is not watched: %s", path, reason->message);
+  ipc_server_watch_path (server, &self->path.path);
   return TRUE;
 }
 
@@ -206,7 +178,7 @@ open_socket (IpcSocketServer *self, const IpcSocketAddress *address, GError **er
   int fd;
 
   if (address->kind == IPC_SOCKET_ADDRESS_ABSTRACT)
-    return ipc_socket_abstract_listen (address->basename, BACKLOG, error);
+    return ipc_socket_abstract_listen (address->file.basename, BACKLOG, error);
   if (!ipc_socket_address_is_file (address))
     return ipc_socket_activation_open (address, error);
   if (!listen_at_file (self, address, error))
@@ -227,18 +199,18 @@ register_socket (IpcSocketServer *self, int fd, GError **error)
 
   if (fstat (fd, &status) == 0)
     {
-      g_autofree char *own = ipc_socket_local_key_of_file (status.st_dev, status.st_ino);
+      g_autofree char *own = ipc_local_servers_key_of_file (status.st_dev, status.st_ino);
 
-      if (!ipc_socket_local_add (own, server->context))
+      if (!ipc_local_servers_add (own, server->context))
         {
           g_set_error (error, IPC_ERROR, IPC_ERROR_ADDRESS_IN_USE, "server \"%s\": another server of this process has the socket", server->address);
           return FALSE;
         }
       g_ptr_array_add (keys, g_steal_pointer (&own));
     }
-  reached = self->path.inode != 0 ? ipc_socket_local_key_of_file (self->path.device, self->path.inode)
+  reached = self->path.path.inode != 0 ? ipc_local_servers_key_of_file (self->path.path.device, self->path.path.inode)
                                   : ipc_socket_local_key_of_socket (fd);
-  if (reached != NULL && ipc_socket_local_add (reached, server->context))
+  if (reached != NULL && ipc_local_servers_add (reached, server->context))
     g_ptr_array_add (keys, g_steal_pointer (&reached));
   g_ptr_array_add (keys, NULL);
   self->local_keys = (GStrv) g_ptr_array_steal (keys, NULL);
@@ -251,9 +223,9 @@ ipc_socket_server_unlisten (IpcServer *server)
   IpcSocketServer *self = IPC_SOCKET_SERVER (server);
 
   for (guint i = 0; self->local_keys != NULL && self->local_keys[i] != NULL; i++)
-    ipc_socket_local_remove (self->local_keys[i]);
+    ipc_local_servers_remove (self->local_keys[i]);
   g_clear_pointer (&self->local_keys, g_strfreev);
-  stop_watching (self);
+  ipc_server_unwatch_path (server);
   g_clear_pointer (&self->acceptor, ipc_socket_acceptor_free);
   ipc_socket_path_clear (&self->path);
 }

@@ -5,19 +5,53 @@
 #include "pair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/ipc-quiet-write.h"
+
 /* ── A server and a client ── */
+
+gboolean
+pair_is_pipe (void)
+{
+  return g_strcmp0 (g_getenv ("IPC_TEST_TRANSPORT"), "pipe") == 0;
+}
+
+IpcServer *
+pair_server_new (const char *path)
+{
+  return pair_is_pipe () ? IPC_SERVER (ipc_pipe_server_new (path)) : IPC_SERVER (ipc_socket_server_new (path));
+}
+
+IpcClient *
+pair_client_new (const char *path)
+{
+  return pair_is_pipe () ? IPC_CLIENT (ipc_pipe_client_new (path)) : IPC_CLIENT (ipc_socket_client_new (path));
+}
+
+static void
+skip (IpcTest *test)
+{
+  g_test_skip ("a pipe cannot do that");
+}
+
+void
+pair_add_socket_only (const char *path, IpcTestFunc func)
+{
+  ipc_test_add (path, pair_is_pipe () ? skip : func);
+}
 
 void
 pair_init (Pair *self, IpcTest *test)
 {
-  self->path = ipc_test_path (test, "socket");
-  self->server = IPC_SERVER (ipc_socket_server_new (self->path));
-  self->client = IPC_CLIENT (ipc_socket_client_new (self->path));
+  self->path = ipc_test_path (test, "server");
+  self->server = pair_server_new (self->path);
+  self->client = pair_client_new (self->path);
 }
 
 static void
@@ -150,32 +184,84 @@ raw_connect (Raw *self, const char *path)
   struct sockaddr_un address = { .sun_family = AF_UNIX };
 
   g_assert_cmpuint (g_strlcpy (address.sun_path, path, sizeof address.sun_path), <, sizeof address.sun_path);
+  g_assert_false (pair_is_pipe ());
   self->input = g_string_new (NULL);
   self->at_end = FALSE;
-  self->fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  self->pipe_fd = -1;
+  self->fd = self->out_fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   g_assert_no_errno (self->fd);
   g_assert_no_errno (connect (self->fd, (struct sockaddr *) &address, sizeof address));
+}
+
+/* A pair of pipes of its own; what it says first goes into that of the server. */
+static void
+make_pair (Raw *self, const char *path, const char *token)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  g_autofree char *name = g_path_get_basename (path);
+  g_autofree char *in = g_strdup_printf ("%s/.%s.d/%s.in", directory, name, token);
+  g_autofree char *out = g_strdup_printf ("%s/.%s.d/%s.out", directory, name, token);
+  int both;
+
+  g_assert_no_errno (self->pipe_fd = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  g_assert_no_errno (mkfifo (in, 0600));
+  g_assert_no_errno (mkfifo (out, 0600));
+  g_assert_no_errno (self->fd = open (out, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  g_assert_no_errno (both = open (in, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  g_assert_no_errno (self->out_fd = open (in, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  close (both);
+}
+
+static GString *
+make_hello (guint64 max_message_size, const char *token)
+{
+  GString *out = g_string_new_len ((const char *) ipc_preamble, IPC_PREAMBLE_SIZE);
+  g_autoptr(GVariant) hello = NULL;
+  GVariantBuilder builder;
+  IpcFrame frame = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT };
+  guint8 header[IPC_FRAME_HEADER_SIZE];
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (max_message_size));
+  if (token)
+    g_variant_builder_add (&builder, "{sv}", "token", g_variant_new_string (token));
+  hello = g_variant_ref_sink (g_variant_builder_end (&builder));
+  frame.length = (guint32) g_variant_get_size (hello);
+  ipc_frame_encode (&frame, header);
+  g_string_append_len (out, (const char *) header, sizeof header);
+  return g_string_append_len (out, g_variant_get_data (hello), (gssize) frame.length);
+}
+
+static void
+connect_by_pipe (Raw *self, const char *path, guint64 max_message_size)
+{
+  g_autofree char *token = g_strdup_printf ("%016" G_GINT64_MODIFIER "x%08x%08x", g_get_monotonic_time (), g_random_int (), g_random_int ());
+  g_autoptr(GString) hello = make_hello (max_message_size, token);
+
+  self->input = g_string_new (NULL);
+  self->at_end = FALSE;
+  make_pair (self, path, token);
+  g_assert_cmpint (write (self->pipe_fd, hello->str, hello->len), ==, hello->len);
 }
 
 void
 raw_connect_binary (Raw *self, const char *path, guint64 max_message_size)
 {
-  g_autoptr(GVariant) hello = NULL;
-  g_autoptr(GString) out = g_string_new_len ((const char *) ipc_preamble, IPC_PREAMBLE_SIZE);
-  GVariantBuilder builder;
-  IpcFrame frame = { .kind = IPC_FRAME_HELLO, .flags = IPC_PAYLOAD_FORMAT_VARIANT };
-  guint8 header[IPC_FRAME_HEADER_SIZE];
+  IpcFrame frame;
 
-  raw_connect (self, path);
-  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&builder, "{sv}", "max-message-size", g_variant_new_uint64 (max_message_size));
-  hello = g_variant_ref_sink (g_variant_builder_end (&builder));
-  frame.length = (guint32) g_variant_get_size (hello);
-  ipc_frame_encode (&frame, header);
-  g_string_append_len (out, (const char *) header, sizeof header);
-  g_string_append_len (out, g_variant_get_data (hello), (gssize) frame.length);
-  raw_write (self, out->str, out->len);
+  if (pair_is_pipe ())
+    connect_by_pipe (self, path, max_message_size);
+  else
+    {
+      g_autoptr(GString) hello = make_hello (max_message_size, NULL);
+
+      raw_connect (self, path);
+      raw_write (self, hello->str, hello->len);
+    }
   ipc_test_wait_for ((raw_read (self), self->input->len >= IPC_PREAMBLE_SIZE));
+  if (self->pipe_fd >= 0)
+    close (self->pipe_fd);
+  self->pipe_fd = -1;
   g_assert_cmpmem (self->input->str, IPC_PREAMBLE_SIZE, ipc_preamble, IPC_PREAMBLE_SIZE);
   g_string_erase (self->input, 0, IPC_PREAMBLE_SIZE);
   raw_read_frame (self, &frame, NULL);
@@ -185,9 +271,13 @@ raw_connect_binary (Raw *self, const char *path, guint64 max_message_size)
 void
 raw_close (Raw *self)
 {
+  if (self->out_fd >= 0 && self->out_fd != self->fd)
+    close (self->out_fd);
+  if (self->pipe_fd >= 0)
+    close (self->pipe_fd);
   if (self->fd >= 0)
     close (self->fd);
-  self->fd = -1;
+  self->fd = self->out_fd = self->pipe_fd = -1;
 }
 
 void
@@ -199,6 +289,12 @@ raw_clear (Raw *self)
   g_string_free (g_steal_pointer (&self->input), TRUE);
 }
 
+gssize
+raw_write_some (Raw *self, gconstpointer bytes, gsize size)
+{
+  return ipc_quiet_writev (self->out_fd, &(struct iovec){ (void *) bytes, size }, 1);
+}
+
 void
 raw_write (Raw *self, gconstpointer bytes, gsize size)
 {
@@ -207,7 +303,7 @@ raw_write (Raw *self, gconstpointer bytes, gsize size)
 
   while (size > 0)
     {
-      gssize n = send (self->fd, next, size, MSG_NOSIGNAL);
+      gssize n = raw_write_some (self, next, size);
 
       g_assert_true (n > 0 || errno == EAGAIN);
       g_assert_cmpint (g_get_monotonic_time (), <, end);
@@ -230,8 +326,11 @@ raw_read (Raw *self)
   char buffer[65536];
   gssize n;
 
-  while (!self->at_end && (n = recv (self->fd, buffer, sizeof buffer, 0)) != -1)
+  while (!self->at_end && (n = read (self->fd, buffer, sizeof buffer)) != -1)
     {
+      /* The server has not opened the pipe yet. */
+      if (n == 0 && self->pipe_fd >= 0)
+        return;
       self->at_end = n == 0;
       g_string_append_len (self->input, buffer, n);
     }
@@ -306,7 +405,7 @@ raw_sip (Raw *self, gsize size)
 {
   g_autofree char *buffer = g_malloc (size);
 
-  if (recv (self->fd, buffer, size, 0) < 0)
+  if (read (self->fd, buffer, size) < 0)
     g_assert_cmpint (errno, ==, EAGAIN);
   ipc_test_iterate (10);
 }

@@ -3,6 +3,9 @@
  * What the tests of messaging share: a server and a client of it in one process and one main context, and peers
  * that are nothing but a socket.
  *
+ * All of it is over a socket, or over a pipe if $IPC_TEST_TRANSPORT says so: what holds for one of the transports holds for
+ * the other.
+ *
  * A pair that is cleared must be the last to know its four objects: what somebody else still holds fails the test.
  */
 #pragma once
@@ -20,6 +23,14 @@ typedef struct
   IpcConnection *far;  /* (owned) (nullable) the server's */
   gpointer gone[4];    /* weak pointers, see pair_clear() */
 } Pair;
+
+gboolean   pair_is_pipe       (void);
+/* Of the transport of this run. */
+IpcServer *pair_server_new    (const char *path) G_GNUC_WARN_UNUSED_RESULT;
+IpcClient *pair_client_new    (const char *path) G_GNUC_WARN_UNUSED_RESULT;
+/* As ipc_test_add(), for what there is over sockets only: JSON, which needs a way back for whoever is no client, and
+ * descriptors. Skipped over pipes. */
+void       pair_add_socket_only (const char *path, IpcTestFunc func);
 
 /* Makes the server and the client; limits and handlers can be set then. */
 void pair_init      (Pair *self, IpcTest *test);
@@ -67,11 +78,13 @@ void pair_ask (IpcConnection *connection, const char *type, const char *text, gi
 typedef struct
 {
   int fd;         /* (owned) -1 when closed */
+  int out_fd;     /* (owned) the same, or the other one of a pair of pipes */
+  int pipe_fd;    /* (owned) -1: none, or the server's pipe until it has answered */
   GString *input; /* (owned) read, and not taken yet */
   gboolean at_end;
 } Raw;
 
-/* A connected socket that has said nothing. */
+/* A connected socket that has said nothing. Over pipes there is no such thing. */
 void  raw_connect    (Raw *self, const char *path);
 /* One that speaks the binary dialect and has exchanged HELLO, saying that it takes MAX_MESSAGE_SIZE. */
 void  raw_connect_binary (Raw *self, const char *path, guint64 max_message_size);
@@ -80,6 +93,8 @@ void  raw_clear      (Raw *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
 /* All of it, running the loop meanwhile. */
 void  raw_write      (Raw *self, gconstpointer bytes, gsize size);
+/* What it takes at once, or -1 with errno. */
+gssize raw_write_some (Raw *self, gconstpointer bytes, gsize size);
 void  raw_write_text (Raw *self, const char *text);
 /* Reads what there is, without waiting. */
 void  raw_read       (Raw *self);

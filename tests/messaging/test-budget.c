@@ -78,7 +78,7 @@ check_honest (Crowd *self)
 static gsize
 push (Raw *raw, const guint8 *bytes, gsize size)
 {
-  gssize n = raw->fd >= 0 ? send (raw->fd, bytes, size, MSG_NOSIGNAL) : -1;
+  gssize n = raw->fd >= 0 ? raw_write_some (raw, bytes, size) : -1;
 
   return n > 0 ? (gsize) n : 0;
 }
@@ -389,7 +389,7 @@ test_cancel_anywhere (IpcTest *test)
         {
           char byte[3000];
 
-          if (i % 3 == 1 && recv (stalled.raw.fd, byte, sizeof byte, 0) < 0)
+          if (i % 3 == 1 && read (stalled.raw.fd, byte, sizeof byte) < 0)
             g_assert_cmpint (errno, ==, EAGAIN);
           ipc_test_iterate (1);
         }
@@ -466,7 +466,7 @@ test_both_flood (IpcTest *test)
 static int
 sleeper (char **arguments)
 {
-  g_autoptr(IpcClient) client = IPC_CLIENT (ipc_socket_client_new (arguments[0]));
+  g_autoptr(IpcClient) client = pair_client_new (arguments[0]);
 
   if (!ipc_client_open (client, NULL, NULL))
     return 1;

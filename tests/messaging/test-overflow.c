@@ -467,6 +467,8 @@ add_variants (void)
       g_autofree char *path = NULL;
 
       variants[i] = (Variant){ policies[i % 4], (i & 4) != 0, (i & 8) != 0 };
+      if (variants[i].json && pair_is_pipe ())
+        continue;
       path = g_strdup_printf ("/messaging/overflow/%s/%s/%s", names[i % 4], variants[i].broadcast ? "broadcast" : "send",
                               variants[i].json ? "json" : "binary");
       ipc_test_add_data (path, &variants[i], variants[i].policy == IPC_OVERFLOW_POLICY_DISCONNECT ? test_disconnect : test_drop);

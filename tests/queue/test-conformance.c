@@ -218,11 +218,11 @@ test_ttl_of_taken (IpcTest *test)
   gint64 end;
 
   queue_test_init (&fixture, test->data);
-  queue_test_publish_full (fixture.queue, "a", IPC_PRIORITY_NORMAL, 20, 0, NULL);
-  queue_test_publish_full (fixture.queue, "b", IPC_PRIORITY_NORMAL, 20, 0, NULL);
+  queue_test_publish_full (fixture.queue, "a", IPC_PRIORITY_NORMAL, 700, 0, NULL);
+  queue_test_publish_full (fixture.queue, "b", IPC_PRIORITY_NORMAL, 700, 0, NULL);
   acked = queue_test_take (fixture.queue, "a");
   nacked = queue_test_take (fixture.queue, "b");
-  end = g_get_monotonic_time () + 30000;
+  end = g_get_monotonic_time () + 720000;
   ipc_test_wait_for (g_get_monotonic_time () >= end);
   queue_test_ack (acked);
   g_assert_true (ipc_delivery_nack (nacked, 0, NULL, &error));

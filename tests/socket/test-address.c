@@ -47,8 +47,8 @@ test_good (IpcTest *test)
       g_assert_true (ipc_socket_address_parse (good[i].address, &parsed, &error));
       g_assert_no_error (error);
       g_assert_cmpint (parsed.kind, ==, good[i].directory != NULL ? IPC_SOCKET_ADDRESS_PATH : IPC_SOCKET_ADDRESS_NAME);
-      g_assert_cmpstr (parsed.directory, ==, good[i].directory);
-      g_assert_cmpstr (parsed.basename, ==, good[i].basename);
+      g_assert_cmpstr (parsed.file.directory, ==, good[i].directory);
+      g_assert_cmpstr (parsed.file.basename, ==, good[i].basename);
     }
 }
 
@@ -80,9 +80,9 @@ test_good_others (IpcTest *test)
       ipc_socket_address_parse (good_others[i].address, &parsed, &error);
       g_assert_no_error (error);
       g_assert_cmpint (parsed.kind, ==, good_others[i].kind);
-      g_assert_cmpstr (parsed.basename, ==, good_others[i].name);
+      g_assert_cmpstr (parsed.file.basename, ==, good_others[i].name);
       g_assert_cmpint (parsed.fd, ==, good_others[i].fd);
-      g_assert_null (parsed.directory);
+      g_assert_null (parsed.file.directory);
       g_assert_false (ipc_socket_address_is_file (&parsed));
     }
 }
@@ -97,7 +97,7 @@ test_longest_basename (IpcTest *test)
 
   ipc_socket_address_parse (address, &parsed, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (parsed.basename, ==, basename);
+  g_assert_cmpstr (parsed.file.basename, ==, basename);
 }
 
 /* ── Bad ones ── */
@@ -181,7 +181,7 @@ assert_bad (const BadAddress *one, const GError *error)
 static void
 check_parse (const BadAddress *one)
 {
-  const IpcSocketAddress before = { (IpcSocketAddressKind) 77, (char *) "d", (char *) "b", 5 };
+  const IpcSocketAddress before = { (IpcSocketAddressKind) 77, { (char *) "d", (char *) "b" }, 5 };
   IpcSocketAddress parsed = before;
   g_autoptr (GError) error = NULL;
 

@@ -193,12 +193,34 @@ def absolute_path(directory):
 
 
 @case
+def named_pipe(directory):
+    path = str(directory / 'a pipe')
+    for address, path in ('pipe:name', os.path.join(os.path.dirname(os.path.dirname(socket_path())), 'pipe', 'name')), ('pipe:' + path, path):
+        with listen('--echo', address=address) as listener:
+            with open(path, 'w') as pipe:
+                pipe.write('hello\n{"message_type":"greeting","payload":"bonjour"}\nlast')
+            for want in ('line', 'hello'), ('greeting', 'bonjour'), ('line', 'last'):
+                message = next_message(listener)
+                equal((message['message_type'], message['payload']), want)
+            equal(gipc('call', address, 'echo', 'round trip').stdout, b'round trip\n')
+            equal(next_message(listener)['payload'], 'round trip')
+            equal(gipc('send', address, 'event', 'x' * 100000).returncode, 0)
+            equal(len(next_message(listener)['payload']), 100000)
+            if address == 'pipe:name':
+                equal(gipc('list').stdout.decode().splitlines()[1].split()[:2], ['pipe:name', 'alive'])
+                equal(gipc('monitor', '--count', '1', address).returncode, 0)
+            equal(listener.end(signal.SIGINT), 0)
+        equal(os.path.exists(path), False, 'the pipe is gone')
+
+
+@case
 def errors(directory):
     for verb in ('call', 'send'):
         check_error(gipc(verb, 'nobody', 'x'), 1, 'nobody')
         check_error(gipc(verb, '../x', 'x'), 1, '../x')
-        check_error(gipc(verb, 'pipe:x', 'x'), 1, 'pipe:x', 'not supported')
-    check_error(gipc('listen', 'pipe:x'), 1, 'pipe:x', 'not supported')
+        check_error(gipc(verb, 'pipe:nobody', 'x'), 1, 'nobody', 'there is none')
+        check_error(gipc(verb, 'pipe:a b', 'x'), 1, 'a b')
+    check_error(gipc('listen', 'pipe:a b'), 1, 'a b')
     check_error(gipc('listen', 'a b'), 1, 'a b')
     check_error(gipc('listen', ''), 1)
     with listen():
@@ -333,7 +355,6 @@ def monitor_counts(directory):
     result = gipc('monitor', '--count', '2', '--interval', '20', 'name')
     equal((result.returncode, result.stdout.count(b'gone'), result.stderr.count(b'\n')), (1, 2, 1))
     check_error(gipc('monitor', 'a b'), 1, 'a b')
-    check_error(gipc('monitor', 'pipe:x'), 1, 'pipe:x', 'not supported')
 
 
 @case
@@ -401,7 +422,7 @@ def monitor_on_a_terminal(directory):
 
 
 if __name__ == '__main__':
-    sys.exit(run_cases(help_and_version, usage, echo_text, echo_standard_input, echo_json,
+    sys.exit(run_cases(help_and_version, usage, named_pipe, echo_text, echo_standard_input, echo_json,
                        unknown_types_are_refused_and_printed, send_events, json_dialect, variants_as_json,
                        absolute_path, errors, timeout, listen_stops_in_order, listen_without_a_reader, list_servers,
                        monitor_one, monitor_counts, monitor_comes_and_goes, monitor_all, monitor_on_a_terminal))

@@ -166,6 +166,43 @@ def all_languages(directory):
 
 
 @case
+def controlled_from_a_shell(directory):
+    tree = make_tree(directory, extra=300)
+    pipe, output = directory / 'control', directory / 'index'
+
+    def tell(command):
+        equal(run('sh', '-c', 'echo %s > "$1"' % command, 'sh', str(pipe)).returncode, 0)
+
+    def status(program):
+        tell('status')
+        return program.line(program.stderr)
+
+    os.environ['FAKE_WORKER_MARK'] = str(directory / 'mark')
+    with Program(INDEXER, str(tree), '-o', str(output), '-w', late(directory), '-b', '10', '--control', str(pipe)) as program:
+        while not pipe.exists():
+            time.sleep(0.01)
+        tell('pause')
+        tell('dance')
+        equal(program.line(program.stderr), 'indexer: "dance" is none of pause, resume, stop and status')
+        # from here on it would begin, were it not for that
+        (directory / 'mark').write_text('go')
+        before = status(program)
+        equal(re.sub(r'\d+', 'N', before), 'indexer: paused, N of N files')
+        equal(status(program), before)
+        tell('resume')
+        equal(program.end(), 0)
+        equal(pipe.exists(), False)
+    equal(output.read_bytes() == sha256sum(tree), True)
+    (directory / 'mark').write_text('')
+    with Program(INDEXER, str(tree), '-o', str(output), '-w', late(directory), '--control', str(pipe)) as program:
+        while not pipe.exists():
+            time.sleep(0.01)
+        tell('stop')
+        equal(program.end(), 1)
+        equal(program.line(program.stderr), 'indexer: interrupted')
+
+
+@case
 def a_worker_without_the_library(directory):
     tree = make_tree(directory)
     report = index(directory, tree, fake(directory, 'honest'))
@@ -498,7 +535,7 @@ def demonstration(directory):
 
 
 if __name__ == '__main__':
-    sys.exit(run_cases(one_c_worker, several_c_workers, python_worker, gjs_worker, all_languages,
+    sys.exit(run_cases(one_c_worker, several_c_workers, controlled_from_a_shell, python_worker, gjs_worker, all_languages,
                        a_worker_without_the_library, kill_one, kill_9_while_others_wait, a_worker_that_leaves,
                        lies_are_ignored, garbled_results_do_not_count, impossible_times_do_not_count, readers_are_bounded,
                        readers_are_bounded_in_all_languages, a_reader_without_a_permit_is_found_out,

@@ -90,14 +90,27 @@ gipc_parse (const GipcVerb *verb, const GOptionEntry *options, int argc, char **
   return count_is_right (verb, arguments) ? g_steal_pointer (&arguments) : NULL;
 }
 
-/* Addresses of a transport that this version does not have get an error that says so,
- * rather than one about a strange name. */
-gboolean
-gipc_check_address (const char *address)
+/* The address behind the prefix of a named pipe, or NULL if it is of a socket. */
+static const char *
+get_pipe (const char *address)
 {
-  if (g_str_has_prefix (address, "pipe:"))
-    return gipc_fail ("%s: named pipes are not supported by gipc %s", address, IPC_VERSION_S), FALSE;
-  return TRUE;
+  return g_str_has_prefix (address, GIPC_PIPE_PREFIX) ? address + strlen (GIPC_PIPE_PREFIX) : NULL;
+}
+
+IpcClient *
+gipc_client_new (const char *address)
+{
+  const char *pipe = get_pipe (address);
+
+  return pipe != NULL ? IPC_CLIENT (ipc_pipe_client_new (pipe)) : IPC_CLIENT (ipc_socket_client_new (address));
+}
+
+IpcServer *
+gipc_server_new (const char *address)
+{
+  const char *pipe = get_pipe (address);
+
+  return pipe != NULL ? IPC_SERVER (ipc_pipe_server_new (pipe)) : IPC_SERVER (ipc_socket_server_new (address));
 }
 
 gboolean
@@ -126,9 +139,7 @@ gipc_open (const char *address)
   g_autoptr (IpcClient) client = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!gipc_check_address (address))
-    return NULL;
-  client = IPC_CLIENT (ipc_socket_client_new (address));
+  client = gipc_client_new (address);
   if (!ipc_client_open (client, NULL, &error))
     return gipc_fail ("%s", error->message), NULL;
   return g_steal_pointer (&client);

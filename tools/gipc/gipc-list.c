@@ -2,7 +2,7 @@
 /*
  * gipc list: the servers of the default scope.
  *
- * A socket file says nothing about its server, so each one is asked: all at once, as one
+ * A file says nothing about its server, so each one is asked: all at once, as one
  * server that is stopped in a debugger should not hold up the others.
  */
 #include "gipc.h"
@@ -13,7 +13,7 @@ typedef enum
 {
   STATE_SILENT, /* there is a server, but it does not answer */
   STATE_ALIVE,
-  STATE_STALE, /* the process is gone, its socket is still there */
+  STATE_STALE, /* the process is gone, its file is still there */
   STATE_REFUSED, /* there is a server, and it does not want us */
 } State;
 
@@ -45,7 +45,7 @@ server_new (const char *name)
   Server *self = g_new0 (Server, 1);
 
   self->name = g_strdup (name);
-  self->client = IPC_CLIENT (ipc_socket_client_new (name));
+  self->client = gipc_client_new (name);
   self->uid = -1;
   return self;
 }

@@ -112,10 +112,8 @@ gipc_listen (const GipcVerb *verb, int argc, char **argv)
 
   if (arguments == NULL)
     return GIPC_EXIT_USAGE;
-  if (!gipc_check_address (arguments[0]))
-    return GIPC_EXIT_FAILED;
   self.loop = loop = g_main_loop_new (NULL, FALSE);
-  self.server = server = IPC_SERVER (ipc_socket_server_new (arguments[0]));
+  self.server = server = gipc_server_new (arguments[0]);
   self.hurry = hurry = g_cancellable_new ();
   return serve (&self, arguments[0]);
 }

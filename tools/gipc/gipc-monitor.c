@@ -315,7 +315,7 @@ ask (Monitor *self, Server *server)
     }
   g_clear_object (&server->client);
   server->sample.uptime = 0;
-  server->client = IPC_CLIENT (ipc_socket_client_new (server->address));
+  server->client = gipc_client_new (server->address);
   ipc_client_open_async (server->client, NULL, opened_cb, server);
 }
 
@@ -441,8 +441,6 @@ gipc_monitor (const GipcVerb *verb, int argc, char **argv)
     return gipc_fail_usage (verb, "--interval: %d is less than %d", self.interval, MIN_INTERVAL_MS);
   if (self.rounds_left < -1 || self.rounds_left == 0)
     return gipc_fail_usage (verb, "--count: %d is less than 1", self.rounds_left);
-  if (arguments[0] != NULL && !gipc_check_address (arguments[0]))
-    return GIPC_EXIT_FAILED;
   self.loop = loop = g_main_loop_new (NULL, FALSE);
   self.servers = servers = g_ptr_array_new_with_free_func (server_forget);
   self.out = out = g_string_new (NULL);

@@ -48,7 +48,10 @@ int         gipc_run_group    (const GipcVerb *parent, const GipcVerb *verbs, gu
 int         gipc_fail         (const char *format, ...) G_GNUC_PRINTF (1, 2);
 int         gipc_fail_usage   (const GipcVerb *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
 char      **gipc_parse        (const GipcVerb *verb, const GOptionEntry *options, int argc, char **argv);
-gboolean    gipc_check_address (const char *address);
+/* What an address is of: a named pipe behind GIPC_PIPE_PREFIX, else a socket. */
+#define GIPC_PIPE_PREFIX "pipe:"
+IpcClient  *gipc_client_new   (const char *address);
+IpcServer  *gipc_server_new   (const char *address);
 /* That the default scope, if there is one yet, is safe to look at; FALSE after saying what is wrong. */
 gboolean    gipc_check_scope  (void);
 IpcClient  *gipc_open         (const char *address);
