@@ -21,6 +21,8 @@
 #include "ipc-semaphore-manager.h"
 #include "ipc-shared-memory.h"
 #include "ipc-shared-memory-manager.h"
+#include "ipc-mapped-file.h"
+#include "ipc-mapped-file-manager.h"
 #include "ipc-queue-store.h"
 #include "ipc-delivery.h"
 #include "ipc-dead-letter.h"

@@ -26,6 +26,8 @@ typedef struct _IpcSemaphoreHolder IpcSemaphoreHolder;
 typedef struct _IpcPermit IpcPermit;
 typedef struct _IpcSharedMemoryManager IpcSharedMemoryManager;
 typedef struct _IpcSharedMemory IpcSharedMemory;
+typedef struct _IpcMappedFileManager IpcMappedFileManager;
+typedef struct _IpcMappedFile IpcMappedFile;
 typedef struct _IpcQueueManager IpcQueueManager;
 typedef struct _IpcMessageQueue IpcMessageQueue;
 typedef struct _IpcDelivery IpcDelivery;
