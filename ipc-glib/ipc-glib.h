@@ -22,6 +22,7 @@
 #include "ipc-shared-memory.h"
 #include "ipc-shared-memory-manager.h"
 #include "ipc-mapped-file.h"
+#include "ipc-mapped-file-transaction.h"
 #include "ipc-mapped-file-manager.h"
 #include "ipc-queue-store.h"
 #include "ipc-delivery.h"

@@ -72,6 +72,11 @@ void        ipc_file_map_unlock_journal (IpcFileMap *self);
 /* A transaction is being written, or somebody died over it: returns when that is over. */
 gboolean    ipc_file_map_settle         (IpcFileMap *self, GError **error);
 
+/* ---- ipc-file-map-commit.c ---- */
+
+/* Makes all of these writes or none. */
+gboolean    ipc_file_map_commit         (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, gboolean durable, GError **error);
+
 /* The pair keeps it from being written in between: an odd one is not to be read under. */
 static inline guint32
 ipc_file_map_begin_look (IpcFileMap *self)

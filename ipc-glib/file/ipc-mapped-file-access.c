@@ -270,6 +270,7 @@ ipc_mapped_file_read (IpcMappedFile *self, gsize offset, gsize length, GError **
  *
  * Writes bytes. Other processes see them at once, and hear of it if they use this library. If this process is killed they stay,
  * or a part of them if it is killed in the middle; after a power cut they are there if they were synced.
+ * For more than that, there are transactions ([method@Ipc.MappedFile.begin]).
  *
  * Errors: %IPC_ERROR_OUT_OF_BOUNDS; %IPC_ERROR_PERMISSION_DENIED if it is not mapped for writing; %IPC_ERROR_CORRUPT if another process has
  * truncated the file; %IPC_ERROR_TIMED_OUT if a process was stopped while it wrote a transaction; %IPC_ERROR_CLOSED; %IPC_ERROR_FORKED.

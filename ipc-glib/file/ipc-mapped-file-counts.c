@@ -210,3 +210,21 @@ ipc_mapped_file_get_access_count (IpcMappedFile *self)
 
   return atomic_load (&self->access_count);
 }
+
+/**
+ * ipc_mapped_file_get_durability: (get-property durability)
+ * @self: the file
+ *
+ * Gets what a transaction survives when it was committed.
+ *
+ * Returns: the setting
+ *
+ * Since: 0.1
+ */
+IpcDurability
+ipc_mapped_file_get_durability (IpcMappedFile *self)
+{
+  g_return_val_if_fail (IPC_IS_MAPPED_FILE (self), IPC_DURABILITY_FULL);
+
+  return (IpcDurability) g_atomic_int_get (&self->durability);
+}

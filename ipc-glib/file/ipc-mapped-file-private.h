@@ -8,6 +8,7 @@
 #include "base/ipc-pulse-private.h"
 #include "core/ipc-racy-copy.h"
 #include "file/ipc-file-map-private.h"
+#include "ipc-mapped-file-transaction.h"
 #include "ipc-mapped-file.h"
 
 #define IPC_MAPPED_FILE_ACCESS_ALL (IPC_ACCESS_READ | IPC_ACCESS_WRITE)
@@ -40,6 +41,8 @@ struct _IpcMappedFile
   unsigned forks;
   gint is_unmapped;             /* (atomic) */
   gint64 created_at;            /* µs UTC */
+  gint durability;              /* (atomic) IpcDurability */
+  gint n_uses;                  /* (atomic): transactions, and locks */
 
   _Atomic guint64 access_count;
   _Atomic gint64 last_accessed; /* µs UTC */
@@ -91,6 +94,16 @@ void           ipc_mapped_file_tell_failed  (IpcMappedFile *self, const GError *
 void           ipc_mapped_file_tell_unmapped (IpcMappedFile *self);
 /* Any thread: what others did is looked at soon. */
 void           ipc_mapped_file_stir         (IpcMappedFile *self);
+
+/* It is not idle while somebody is about to do something with it. */
+static inline void
+ipc_mapped_file_use (IpcMappedFile *self, gint n)
+{
+  g_atomic_int_add (&self->n_uses, n);
+}
+
+/* ipc-mapped-file-transaction.c: (transfer full) */
+IpcMappedFileTransaction *ipc_mapped_file_transaction_new (IpcMappedFile *file);
 
 /* It was used. */
 static inline void

@@ -33,6 +33,8 @@
  * killed. It is on the disk, and survives a power cut, when [method@Ipc.MappedFile.sync] has returned without an error. Which pages were
  * written since is known ([property@Ipc.MappedFile:dirty-bytes]).
  *
+ * What takes several writes, and must not be there in part after a crash, is a transaction ([method@Ipc.MappedFile.begin]).
+ *
  * ## Threads
  *
  * [method@Ipc.MappedFile.read], [method@Ipc.MappedFile.write] and all other methods may be called in any thread. Signals and
@@ -40,7 +42,7 @@
  *
  * ## When a process dies
  *
- * What it has written stays. A write that it was killed in is there in part.
+ * What it has written stays. A write that it was killed in may be there in part; a transaction is there, or is not.
  *
  * ## Caveats
  *
@@ -70,6 +72,7 @@ enum
   PROP_LAST_ACCESSED,
   PROP_LAST_MODIFIED,
   PROP_ACCESS_COUNT,
+  PROP_DURABILITY,
   N_PROPS
 };
 
@@ -394,9 +397,50 @@ ipc_mapped_file_get_property (GObject *object, guint prop_id, GValue *value, GPa
     case PROP_ACCESS_COUNT:
       g_value_set_uint64 (value, ipc_mapped_file_get_access_count (self));
       break;
+    case PROP_DURABILITY:
+      g_value_set_enum (value, ipc_mapped_file_get_durability (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
+}
+
+static void
+ipc_mapped_file_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  IpcMappedFile *self = IPC_MAPPED_FILE (object);
+
+  switch (prop_id)
+    {
+    case PROP_DURABILITY:
+      ipc_mapped_file_set_durability (self, g_value_get_enum (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+/**
+ * ipc_mapped_file_set_durability: (set-property durability)
+ * @self: the file
+ * @durability: the setting
+ *
+ * Sets what a transaction survives when it was committed. %IPC_DURABILITY_NORMAL costs no waiting for the disk, but after a power cut
+ * a transaction that was not synced may be there in part.
+ *
+ * Since: 0.1
+ */
+void
+ipc_mapped_file_set_durability (IpcMappedFile *self, IpcDurability durability)
+{
+  g_return_if_fail (IPC_IS_MAPPED_FILE (self));
+
+  if (durability != IPC_DURABILITY_NORMAL)
+    durability = IPC_DURABILITY_FULL;
+  if (g_atomic_int_get (&self->durability) == (gint) durability)
+    return;
+  g_atomic_int_set (&self->durability, (gint) durability);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_DURABILITY]);
 }
 
 static void
@@ -503,6 +547,17 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_ACCESS_COUNT] = g_param_spec_uint64 ("access-count", NULL, NULL, 0, G_MAXUINT64, 0, readable);
 
+  /**
+   * IpcMappedFile:durability:
+   *
+   * What a transaction survives when it was committed.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_DURABILITY] =
+    g_param_spec_enum ("durability", NULL, NULL, IPC_TYPE_DURABILITY, IPC_DURABILITY_FULL,
+                       G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -563,6 +618,7 @@ ipc_mapped_file_class_init (IpcMappedFileClass *klass)
   ipc_mapped_file_class = klass;
   object_class->finalize = ipc_mapped_file_finalize;
   object_class->get_property = ipc_mapped_file_get_property;
+  object_class->set_property = ipc_mapped_file_set_property;
   install_properties (object_class);
   install_signals (object_class);
 }

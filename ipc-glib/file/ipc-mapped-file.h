@@ -37,6 +37,12 @@ IPC_AVAILABLE_IN_0_1
 guint64        ipc_mapped_file_get_access_count  (IpcMappedFile        *self);
 
 IPC_AVAILABLE_IN_0_1
+IpcDurability  ipc_mapped_file_get_durability    (IpcMappedFile        *self);
+IPC_AVAILABLE_IN_0_1
+void           ipc_mapped_file_set_durability    (IpcMappedFile        *self,
+                                                  IpcDurability         durability);
+
+IPC_AVAILABLE_IN_0_1
 GBytes        *ipc_mapped_file_read              (IpcMappedFile        *self,
                                                   gsize                 offset,
                                                   gsize                 length,
@@ -99,5 +105,10 @@ gboolean       ipc_mapped_file_resize            (IpcMappedFile        *self,
 IPC_AVAILABLE_IN_0_1
 gboolean       ipc_mapped_file_unmap             (IpcMappedFile        *self,
                                                   GError              **error);
+
+IPC_AVAILABLE_IN_0_1
+IpcMappedFileTransaction *
+               ipc_mapped_file_begin             (IpcMappedFile        *self,
+                                                  GError              **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS
