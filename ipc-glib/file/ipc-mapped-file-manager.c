@@ -203,7 +203,7 @@ is_idle (IpcMappedFileManager *self, IpcMappedFile *file)
 {
   gint64 idle = g_get_real_time () - ipc_mapped_file_get_last_accessed (file);
 
-  return g_atomic_int_get (&file->n_uses) == 0 && idle / 1000 >= ipc_manager_get_idle_timeout (IPC_MANAGER (self));
+  return g_atomic_int_get (&file->n_uses) == 0 && g_atomic_int_get (&file->n_locks) == 0 && idle / 1000 >= ipc_manager_get_idle_timeout (IPC_MANAGER (self));
 }
 
 /* (transfer full): what is not used. */

@@ -42,13 +42,15 @@ struct _IpcMappedFile
   gint is_unmapped;             /* (atomic) */
   gint64 created_at;            /* µs UTC */
   gint durability;              /* (atomic) IpcDurability */
-  gint n_uses;                  /* (atomic): transactions, and locks */
+  gint n_uses;                  /* (atomic): transactions */
 
   _Atomic guint64 access_count;
   _Atomic gint64 last_accessed; /* µs UTC */
   _Atomic gint64 last_modified;
 
   GMutex mutex;
+  int lock_fd;                  /* (mutex mutex) to set it; fork-guarded; -1: nothing was locked yet */
+  gint n_locks;                 /* (atomic): taken, and not given back */
   void (*unmapped) (IpcMappedFile *self, gpointer owner);       /* (nullable) */
   GWeakRef owner;               /* whom to tell of that */
 
@@ -94,6 +96,9 @@ void           ipc_mapped_file_tell_failed  (IpcMappedFile *self, const GError *
 void           ipc_mapped_file_tell_unmapped (IpcMappedFile *self);
 /* Any thread: what others did is looked at soon. */
 void           ipc_mapped_file_stir         (IpcMappedFile *self);
+
+/* ipc-mapped-file-lock.c: gives back all of them. */
+void           ipc_mapped_file_close_locks  (IpcMappedFile *self);
 
 /* It is not idle while somebody is about to do something with it. */
 static inline void

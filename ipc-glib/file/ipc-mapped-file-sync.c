@@ -211,8 +211,8 @@ ipc_mapped_file_resize (IpcMappedFile *self, gsize size, GError **error)
  * @self: the file
  * @error: return location for an error
  *
- * Ends the use of the file by this object: what is dirty is synced, and all methods fail with %IPC_ERROR_CLOSED from now on. The
- * addresses are let go with the last reference, and the last view.
+ * Ends the use of the file by this object: what is dirty is synced, locks are given back, and all methods fail with %IPC_ERROR_CLOSED from
+ * now on. The addresses are let go with the last reference, and the last view.
  *
  * To do it a second time is fine, and does nothing.
  *
@@ -237,7 +237,11 @@ ipc_mapped_file_unmap (IpcMappedFile *self, GError **error)
     return TRUE;
   if ((self->access & IPC_ACCESS_WRITE) != 0 && !ipc_mapped_file_sync (self, 0, 0, NULL, error))
     return FALSE;
-  if (g_atomic_int_compare_and_exchange (&self->is_unmapped, FALSE, TRUE))
-    ipc_mapped_file_tell_unmapped (self);
+  if (!g_atomic_int_compare_and_exchange (&self->is_unmapped, FALSE, TRUE))
+    return TRUE;
+  g_mutex_lock (&self->mutex);
+  ipc_mapped_file_close_locks (self);
+  g_mutex_unlock (&self->mutex);
+  ipc_mapped_file_tell_unmapped (self);
   return TRUE;
 }

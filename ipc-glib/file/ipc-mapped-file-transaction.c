@@ -31,7 +31,7 @@
  * [method@Ipc.MappedFile.read] of a process in the same scope sees half of it.
  *
  * It is one after the other: a transaction of another process that commits at the same time comes before or after. Who
- * reads first, and writes what depends on that, needs a lock of his own meanwhile.
+ * reads first, and writes what depends on that, locks the range meanwhile ([method@Ipc.MappedFile.lock_range]).
  *
  * ## Threads
  *

@@ -341,6 +341,7 @@ ipc_mapped_file_finalize (GObject *object)
 
   ipc_pulse_remove (&self->pulse);
   ipc_listening_stop (&self->listening);
+  ipc_mapped_file_close_locks (self);
   if (self->map != NULL)
     {
       sync_last (self);
@@ -628,6 +629,7 @@ ipc_mapped_file_init (IpcMappedFile *self)
 {
   g_mutex_init (&self->mutex);
   g_weak_ref_init (&self->owner, NULL);
+  self->lock_fd = -1;
   self->id = g_uuid_string_random ();
   self->forks = ipc_fork_generation ();
   self->notified = g_new0 (IpcMappedFileCounts, 1);

@@ -107,6 +107,33 @@ gboolean       ipc_mapped_file_unmap             (IpcMappedFile        *self,
                                                   GError              **error);
 
 IPC_AVAILABLE_IN_0_1
+gboolean       ipc_mapped_file_lock_range        (IpcMappedFile        *self,
+                                                  gsize                 offset,
+                                                  gsize                 length,
+                                                  IpcAccess             access,
+                                                  gint                  timeout,
+                                                  GCancellable         *cancellable,
+                                                  GError              **error);
+IPC_AVAILABLE_IN_0_1
+void           ipc_mapped_file_lock_range_async  (IpcMappedFile        *self,
+                                                  gsize                 offset,
+                                                  gsize                 length,
+                                                  IpcAccess             access,
+                                                  gint                  timeout,
+                                                  GCancellable         *cancellable,
+                                                  GAsyncReadyCallback   callback,
+                                                  gpointer              user_data);
+IPC_AVAILABLE_IN_0_1
+gboolean       ipc_mapped_file_lock_range_finish (IpcMappedFile        *self,
+                                                  GAsyncResult         *result,
+                                                  GError              **error);
+IPC_AVAILABLE_IN_0_1
+gboolean       ipc_mapped_file_unlock_range      (IpcMappedFile        *self,
+                                                  gsize                 offset,
+                                                  gsize                 length,
+                                                  GError              **error);
+
+IPC_AVAILABLE_IN_0_1
 IpcMappedFileTransaction *
                ipc_mapped_file_begin             (IpcMappedFile        *self,
                                                   GError              **error) G_GNUC_WARN_UNUSED_RESULT;

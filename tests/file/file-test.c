@@ -2,9 +2,10 @@
 #include "file-test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 IpcMappedFileManager *
@@ -141,6 +142,8 @@ fork_child (IpcMappedFile *file)
       g_autoptr(GError) error = NULL;
       guint8 byte = 0;
 
+      /* Nothing is left of it. */
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
       if (ipc_mapped_file_read_into (file, 0, &byte, 1, &error) || !g_error_matches (error, IPC_ERROR, IPC_ERROR_FORKED))
         _exit (1);
       g_clear_error (&error);
