@@ -83,14 +83,14 @@ static void
 write_bare (guint unused)
 {
   for (guint i = 0; i < WRITES; i++)
-    memcpy (bare + get_place (turn++, 1024, LITTLE), block, LITTLE);
+    memcpy (bare + get_place (turn++, SIZE / LITTLE, LITTLE), block, LITTLE);
 }
 
 static void
 write_file (guint unused)
 {
   for (guint i = 0; i < WRITES; i++)
-    ipc_mapped_file_write_data (file, get_place (turn++, 1024, LITTLE), block, LITTLE, NULL);
+    ipc_mapped_file_write_data (file, get_place (turn++, SIZE / LITTLE, LITTLE), block, LITTLE, NULL);
 }
 
 static void

@@ -209,6 +209,17 @@ check_limits (IpcMappedFileTransaction *self, gsize length, GError **error)
   return FALSE;
 }
 
+/* It is looked at once more when it is committed, so that what is known will do here. */
+static gboolean
+check_range (IpcMappedFile *file, gsize offset, gsize length, GError **error)
+{
+  guint64 size = atomic_load (&file->map->size);
+
+  if (offset > size || length > size - offset)
+    return ipc_mapped_file_check_range (file, IPC_ACCESS_WRITE, offset, length, error);
+  return ipc_mapped_file_check_access (file, IPC_ACCESS_WRITE, error);
+}
+
 static gboolean
 add_locked (IpcMappedFileTransaction *self, gsize offset, GBytes *bytes, GError **error)
 {
@@ -252,7 +263,7 @@ ipc_mapped_file_transaction_write (IpcMappedFileTransaction *self, gsize offset,
   g_return_val_if_fail (bytes != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!ipc_mapped_file_check_range (self->file, IPC_ACCESS_WRITE, offset, g_bytes_get_size (bytes), error))
+  if (!check_range (self->file, offset, g_bytes_get_size (bytes), error))
     return FALSE;
   g_mutex_lock (&self->mutex);
   added = add_locked (self, offset, bytes, error);
@@ -284,7 +295,7 @@ ipc_mapped_file_transaction_write_data (IpcMappedFileTransaction *self, gsize of
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   /* First, so that nothing is copied that cannot be written. */
-  if (!ipc_mapped_file_check_range (self->file, IPC_ACCESS_WRITE, offset, length, error))
+  if (!check_range (self->file, offset, length, error))
     return FALSE;
   bytes = g_bytes_new (data, length);
   return ipc_mapped_file_transaction_write (self, offset, bytes, error);
