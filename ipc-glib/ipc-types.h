@@ -26,6 +26,9 @@ typedef struct _IpcSemaphoreHolder IpcSemaphoreHolder;
 typedef struct _IpcPermit IpcPermit;
 typedef struct _IpcSharedMemoryManager IpcSharedMemoryManager;
 typedef struct _IpcSharedMemory IpcSharedMemory;
+typedef struct _IpcMappedFileManager IpcMappedFileManager;
+typedef struct _IpcMappedFile IpcMappedFile;
+typedef struct _IpcMappedFileTransaction IpcMappedFileTransaction;
 typedef struct _IpcQueueManager IpcQueueManager;
 typedef struct _IpcMessageQueue IpcMessageQueue;
 typedef struct _IpcDelivery IpcDelivery;
@@ -200,7 +203,8 @@ typedef enum
  * @IPC_DURABILITY_FULL: what was done survives a power cut
  * @IPC_DURABILITY_NORMAL: what was done survives the death of any process; the last of it may be lost in a power cut
  *
- * What something that was written survives. The state after a power cut is consistent either way.
+ * What something that was written survives. What is there after a power cut, where the last of it may be lost, is said by what has
+ * this as a property.
  *
  * Since: 0.1
  */

@@ -259,6 +259,18 @@ async function takeOver(segment, repair, error) {
     }
 }
 
+// Commits when the function, which may be async, has returned; where it throws, nothing is written.
+async function withTransaction(func) {
+    const transaction = this.begin();
+    try {
+        const result = await func(transaction);
+        await transaction.commit_async();
+        return result;
+    } finally {
+        transaction.abort();
+    }
+}
+
 // What func returns, or a promise of it. If a process died with the lock, repair(segment) is called first; without it, the lock is
 // given back and the error is OWNER_DIED, also the next time.
 async function withLock(func, timeout = Ipc.TIMEOUT_DEFAULT, cancellable = null, repair = null) {
@@ -403,6 +415,7 @@ function _init() {
     Ipc = this;
     const {Client, Connection, Manager, Message, Permit, Server} = Ipc;
     const {Semaphore, SemaphoreHolder, SemaphoreManager, SharedMemory, SharedMemoryManager} = Ipc;
+    const {MappedFile, MappedFileManager, MappedFileTransaction} = Ipc;
 
     Message.make = makeMessage;
     addProperties(Message.prototype, messageProperties);
@@ -434,6 +447,20 @@ function _init() {
     addReading(SharedMemory.prototype);
     SharedMemory.prototype.withLock = withLock;
     forbidNew(SharedMemory, 'new_anonymous() or a SharedMemoryManager');
+
+    promisify(MappedFile.prototype, 'sync', 0, [0, 0, null]);
+    fillIn(MappedFile.prototype, 'sync', 0, [0, 0, null]);
+    promisify(MappedFile.prototype, 'lock_range', 0, [0, 0, Ipc.Access.WRITE, Ipc.TIMEOUT_DEFAULT, null]);
+    fillIn(MappedFile.prototype, 'lock_range', 0, [0, 0, Ipc.Access.WRITE, Ipc.TIMEOUT_DEFAULT, null]);
+    fillIn(MappedFile.prototype, 'unlock_range', 0, [0, 0]);
+    promisify(MappedFileTransaction.prototype, 'commit', 0, [null]);
+    fillIn(MappedFileTransaction.prototype, 'commit', 0, [null]);
+    promisify(MappedFileManager.prototype, 'sync_all', 0, [null]);
+    fillIn(MappedFileManager.prototype, 'sync_all', 0, [null]);
+    fillIn(MappedFileManager.prototype, 'map_file', 1, [0, 0]);
+    MappedFile.prototype.withTransaction = withTransaction;
+    forbidNew(MappedFile, 'a MappedFileManager');
+    forbidNew(MappedFileTransaction, 'MappedFile.begin()');
 
     makeIterable(Server.prototype, 'connections');
     if (Manager)

@@ -7,7 +7,8 @@ What Python expects of a library, on top of the introspected Ipc:
   whose exceptions reach the peer as an error reply;
 - `await` for every *_async method, and an event loop to do it in: Ipc.run ();
 - `with server:`, `with client:`, `with semaphore.acquire ():`; object.name for every GObject property;
-- segment.buf, a memoryview of shared memory, segment[0:4] = b'abcd', `with segment.locked ():`.
+- segment.buf, a memoryview of shared memory, segment[0:4] = b'abcd', `with segment.locked ():`; the same for mapped files,
+  and `with file.begin () as transaction:`.
 
 Everything stays usable without it, by the names of the C API.
 """
@@ -593,27 +594,19 @@ class _Copy(bytes):
         return len(self)
 
 
-@_export
-@override
-class SharedMemory(Ipc.SharedMemory):
-    """
-    Bytes that processes share. read (), write (), segment[3:5] and the numbers are whole, whoever writes meanwhile; buf is
-    the memory itself, without a copy, in which one sees others write. segment[3:5] = b'ab' keeps the size.
-    """
+class _Bytes:
+    """What has a size, read () and write (), as a sequence of bytes."""
 
-    def __init__(self, *args, **kwargs):
-        raise TypeError('use Ipc.SharedMemory.new_anonymous(), or an Ipc.SharedMemoryManager')
-
+    _what = 'a segment'
     _view = _view_of = None
 
     @property
     def buf(self):
         """
-        A memoryview of all bytes, without a copy; read-only where the segment is. It is kept, and a new one is made when
-        the segment has grown, or was sealed; one from before stays good for what it shows, also without the segment.
+        A memoryview of all bytes, without a copy; read-only where they are not to be written. It is kept, and a new one is made
+        when that or the size has changed; one from before stays good for what it shows, also without the object.
         """
-        is_writable = bool(self.get_access() & Ipc.Access.WRITE) and not self.get_is_sealed()
-        wanted = self.get_size(), is_writable
+        wanted = self.get_size(), self._is_writable()
         if self._view is None or self._view_of != wanted:
             self._view, self._view_of = self._map(*wanted), wanted
         return self._view
@@ -624,27 +617,18 @@ class SharedMemory(Ipc.SharedMemory):
         try:
             # The map keeps a descriptor of its own.
             return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_WRITE if is_writable else mmap.ACCESS_READ,
-                                        offset=self.get_fd_offset()))
+                                        offset=self._map_offset()))
         finally:
             os.close(fd)
 
-    def close(self):
-        """
-        Lets go of buf: it is unmapped as soon as nothing else looks at it, such as an array of numpy. The segment can be
-        used on; this process leaves it with the last reference.
-        """
+    def _map_offset(self):
+        return 0
+
+    def _is_writable(self):
+        return bool(self.get_access() & Ipc.Access.WRITE)
+
+    def _forget_view(self):
         self._view = self._view_of = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def seal(self):
-        """From now on nobody writes. The kernel refuses (Gio.IOErrorEnum.BUSY) while somebody keeps a writable buf."""
-        self.close()
-        return super().seal()
 
     def read(self, offset=0, length=None):
         """A copy of the bytes there, as bytes: all that there are if no length is given."""
@@ -656,6 +640,82 @@ class SharedMemory(Ipc.SharedMemory):
     def write(self, offset, data):
         """Writes what is bytes-like, or a GLib.Bytes: others see all of it or nothing."""
         return super().write(operator.index(offset), _to_bytes(data))
+
+    def __bool__(self):
+        return True
+
+    def __len__(self):
+        return self.get_size()
+
+    def __iter__(self):
+        return iter(self.read())
+
+    def __contains__(self, what):
+        return what in self.read()
+
+    def _index(self, index):
+        size = self.get_size()
+        i = operator.index(index)
+        if not -size <= i < size:
+            raise IndexError('byte %d of %s of %d bytes' % (i, self._what, size))
+        return i % size
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return self.read(self._index(index), 1)[0]
+        where = range(*index.indices(self.get_size()))
+        if not where:
+            return b''
+        first, last = min(where[0], where[-1]), max(where[0], where[-1])
+        return self.read(first, last - first + 1)[::where.step]
+
+    def __setitem__(self, index, data):
+        if not isinstance(index, slice):
+            self.write(self._index(index), bytes((data,)))
+            return
+        start, stop, step = index.indices(self.get_size())
+        data = data.get_data() or b'' if isinstance(data, GLib.Bytes) else bytes(memoryview(data))
+        if step != 1:
+            raise ValueError('only bytes that follow one another can be written in one step')
+        if len(data) != max(stop - start, 0):
+            raise ValueError('%d bytes cannot take the place of %d' % (len(data), max(stop - start, 0)))
+        self.write(start, data)
+
+
+@_export
+@override
+class SharedMemory(_Bytes, Ipc.SharedMemory):
+    """
+    Bytes that processes share. read (), write (), segment[3:5] and the numbers are whole, whoever writes meanwhile; buf is
+    the memory itself, without a copy, in which one sees others write. segment[3:5] = b'ab' keeps the size.
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use Ipc.SharedMemory.new_anonymous(), or an Ipc.SharedMemoryManager')
+
+    def _is_writable(self):
+        return super()._is_writable() and not self.get_is_sealed()
+
+    def _map_offset(self):
+        return self.get_fd_offset()
+
+    def close(self):
+        """
+        Lets go of buf: it is unmapped as soon as nothing else looks at it, such as an array of numpy. The segment can be
+        used on; this process leaves it with the last reference.
+        """
+        self._forget_view()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def seal(self):
+        """From now on nobody writes. The kernel refuses (Gio.IOErrorEnum.BUSY) while somebody keeps a writable buf."""
+        self.close()
+        return super().seal()
 
     def read_int64(self, offset):
         return super().read_int64(operator.index(offset))[1]
@@ -691,46 +751,6 @@ class SharedMemory(Ipc.SharedMemory):
         """
         return _Locked(self, timeout, cancellable, repair)
 
-    def __bool__(self):
-        return True
-
-    def __len__(self):
-        return self.get_size()
-
-    def __iter__(self):
-        return iter(self.read())
-
-    def __contains__(self, what):
-        return what in self.read()
-
-    def _index(self, index):
-        size = self.get_size()
-        i = operator.index(index)
-        if not -size <= i < size:
-            raise IndexError('byte %d of a segment of %d bytes' % (i, size))
-        return i % size
-
-    def __getitem__(self, index):
-        if not isinstance(index, slice):
-            return self.read(self._index(index), 1)[0]
-        where = range(*index.indices(self.get_size()))
-        if not where:
-            return b''
-        first, last = min(where[0], where[-1]), max(where[0], where[-1])
-        return self.read(first, last - first + 1)[::where.step]
-
-    def __setitem__(self, index, data):
-        if not isinstance(index, slice):
-            self.write(self._index(index), bytes((data,)))
-            return
-        start, stop, step = index.indices(self.get_size())
-        data = data.get_data() or b'' if isinstance(data, GLib.Bytes) else bytes(memoryview(data))
-        if step != 1:
-            raise ValueError('only bytes that follow one another can be written in one step')
-        if len(data) != max(stop - start, 0):
-            raise ValueError('%d bytes cannot take the place of %d' % (len(data), max(stop - start, 0)))
-        self.write(start, data)
-
     def __repr__(self):
         return '<Ipc.SharedMemory %r, %d bytes>' % (self.get_name() or '(anonymous)', self.get_size())
 
@@ -748,6 +768,129 @@ class SharedMemoryManager(Ipc.SharedMemoryManager):
     def open_segment(self, name, access=Ipc.Access(0)):
         """Opens a segment, for reading and writing if nothing else is said."""
         return super().open_segment(name, access)
+
+
+class _LockedRange:
+    """The lock of a range, for a block of with or async with."""
+
+    def __init__(self, file, where, arguments):
+        self._file = file
+        self._where = where
+        self._arguments = arguments
+
+    def __enter__(self):
+        self._file.lock_range(*self._where, *self._arguments)
+        return self._file
+
+    async def __aenter__(self):
+        await self._file.lock_range_async(*self._where, *self._arguments)
+        return self._file
+
+    def __exit__(self, *exception):
+        self._file.unlock_range(*self._where)
+
+    async def __aexit__(self, *exception):
+        self._file.unlock_range(*self._where)
+
+
+@_export
+@override
+class MappedFile(_Bytes, Ipc.MappedFile):
+    """
+    A file that processes have mapped. file[3:5] and read () are copies, file[3:5] = b'ab' writes and keeps the size; buf is the
+    memory itself: whoever writes there calls mark_dirty () afterwards. `with manager.map_file (path) as file:` unmaps it.
+    """
+
+    _what = 'a file'
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use an Ipc.MappedFileManager')
+
+    def mark_dirty(self, offset=0, length=None):
+        """All up to the end if no length is given."""
+        offset = operator.index(offset)
+        if length is None:
+            length = max(self.get_size() - offset, 0)
+        return super().mark_dirty(offset, operator.index(length))
+
+    def sync(self, offset=0, length=0, cancellable=None):
+        """Returns when it is on the disk: all up to the end if no length is given."""
+        return super().sync(operator.index(offset), operator.index(length), cancellable)
+
+    def unmap(self):
+        """What is dirty is synced; nothing can be read or written any more. Views stay good."""
+        super().unmap()
+        self._forget_view()
+
+    def lock_range(self, offset=0, length=0, access=Ipc.Access.WRITE, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        return super().lock_range(operator.index(offset), operator.index(length), access, operator.index(timeout), cancellable)
+
+    def unlock_range(self, offset=0, length=0):
+        return super().unlock_range(operator.index(offset), operator.index(length))
+
+    def locked(self, offset=0, length=0, access=Ipc.Access.WRITE, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        """Holds the lock of a range during `with file.locked (0, 64):`, or `async with`."""
+        return _LockedRange(self, (offset, length), (access, timeout, cancellable))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.unmap()
+
+    def __repr__(self):
+        return '<Ipc.MappedFile %r, %d bytes>' % (self.get_path(), self.get_size())
+
+
+@_export
+@override
+class MappedFileTransaction(Ipc.MappedFileTransaction):
+    """`with file.begin () as transaction:` commits at the end, and aborts where an exception comes out."""
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use Ipc.MappedFile.begin()')
+
+    def write(self, offset, data):
+        """Adds what is bytes-like, or a GLib.Bytes."""
+        return super().write(operator.index(offset), _to_bytes(data))
+
+    def commit(self, cancellable=None):
+        return super().commit(cancellable)
+
+    def __bool__(self):
+        return True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *exception):
+        if kind is not None:
+            self.abort()
+        elif self.get_is_open():
+            self.commit()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, *exception):
+        if kind is not None:
+            self.abort()
+        elif self.get_is_open():
+            await self.commit_async()
+
+
+@_export
+@override
+class MappedFileManager(Ipc.MappedFileManager):
+    def __init__(self, scope=None, **properties):
+        super().__init__(scope=scope, **properties)
+
+    def map_file(self, path, size=0, access=Ipc.Access(0)):
+        """Maps a file, for reading and writing if nothing else is said. path may be a pathlib.Path."""
+        return super().map_file(os.fspath(path), operator.index(size), access)
+
+    def sync_all(self, cancellable=None):
+        return super().sync_all(cancellable)
 
 
 # ---- what is the same for every class ------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ code_of_fault (IpcFaultCode code)
       return IPC_ERROR_EXISTS;
     case IPC_FAULT_LIMIT_EXCEEDED:
       return IPC_ERROR_LIMIT_EXCEEDED;
+    case IPC_FAULT_TIMED_OUT:
+      return IPC_ERROR_TIMED_OUT;
     case IPC_FAULT_NONE:
     case IPC_FAULT_SYSTEM:
     default:

@@ -21,6 +21,8 @@ struct _IpcManagerClass
   const char *folder;
   /* (transfer none): where there is no folder. Called once, when the manager is constructed. */
   GListModel *(*get_items) (IpcManager *self);
+  /* (nullable): where there is no folder, what ipc_manager_cleanup() does. */
+  gint      (*cleanup)     (IpcManager *self, GError **error);
 
   /* (nullable): makes an observer of what NAME is in the folder; NULL: not an object of ours, ignored.
    * An observer is not attached. Its class has a "name" property. */

@@ -228,10 +228,10 @@ ipc_manager_cleanup (IpcManager *self, GError **error)
   g_return_val_if_fail (IPC_IS_MANAGER (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
+  keep = g_object_ref (self);
   /* Without a folder, nothing is left behind by processes that died. */
   if (get_private (self)->list == NULL)
-    return 0;
-  keep = g_object_ref (self);
+    return IPC_MANAGER_GET_CLASS (self)->cleanup != NULL ? IPC_MANAGER_GET_CLASS (self)->cleanup (self, error) : 0;
   folder_fd = ipc_manager_open_folder (self, FALSE, &reason);
   if (folder_fd < 0)
     {

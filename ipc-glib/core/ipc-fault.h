@@ -29,6 +29,7 @@ typedef enum
   IPC_FAULT_NOT_FOUND,
   IPC_FAULT_EXISTS,
   IPC_FAULT_LIMIT_EXCEEDED,
+  IPC_FAULT_TIMED_OUT,
 } IpcFaultCode;
 
 typedef struct

@@ -51,10 +51,14 @@ static bool
 put_zeros (IpcGuard *guard, uintptr_t address, uintptr_t end)
 {
   uintptr_t page = address & ~(page_size - 1);
+  bool put;
 
+  atomic_fetch_add (&guard->n_begun, 1);
   /* First, so that whoever sees zeros can know. */
   atomic_store (&guard->broken, true);
-  return mmap ((void *) page, end - page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  put = mmap ((void *) page, end - page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  atomic_fetch_add (&guard->n_done, 1);
+  return put;
 }
 
 static void
@@ -143,4 +147,25 @@ ipc_guard_unmap (IpcGuard *self)
 {
   if (self != NULL)
     atomic_store (&self->end, 0);
+}
+
+unsigned
+ipc_guard_begin_restore (IpcGuard *self)
+{
+  unsigned begun;
+
+  /* Another thread may be about to put zeros over what is mapped now. */
+  do
+    begun = atomic_load (&self->n_begun);
+  while (atomic_load (&self->n_done) != begun);
+  atomic_store (&self->broken, false);
+  return begun;
+}
+
+void
+ipc_guard_end_restore (IpcGuard *self, unsigned begun)
+{
+  /* Whoever came in between has said so, perhaps before that was taken back. */
+  if (atomic_load (&self->n_begun) != begun)
+    atomic_store (&self->broken, true);
 }

@@ -20,11 +20,18 @@ typedef struct
   _Atomic uintptr_t start;
   _Atomic uintptr_t end;        /* 0: free */
   _Atomic bool broken;
+  _Atomic unsigned n_begun;     /* zeros that are being put, or were */
+  _Atomic unsigned n_done;
 } IpcGuard;
 
 /* Any thread. NULL: there is no memory left. Give it back before the map goes. */
 IpcGuard *ipc_guard_map   (const void *map, size_t size);
 void      ipc_guard_unmap (IpcGuard *self);
+
+/* The map is to be what the file is again: before and after it is mapped anew at the same addresses. It is not broken any more then,
+ * unless somebody has gone where there is no file meanwhile. One at a time. */
+unsigned  ipc_guard_begin_restore (IpcGuard *self);
+void      ipc_guard_end_restore   (IpcGuard *self, unsigned begun);
 
 static inline bool
 ipc_guard_is_broken (const IpcGuard *self)

@@ -105,20 +105,38 @@ ipc_listeners_is_armed (const IpcListeners *self, unsigned entry)
   return atomic_load (&get_entry (self, entry)->armed) != 0;
 }
 
+static void
+ring (IpcListeners *self, Entry *entry)
+{
+  IpcOwner owner;
+
+  if (atomic_exchange (&entry->armed, 0) == 0)
+    return;
+  owner = atomic_load (&entry->owner);
+  if (owner != 0)
+    ipc_bell_ring (self->presence, owner, atomic_load (&entry->bell));
+}
+
 void
 ipc_listeners_ring (IpcListeners *self, unsigned except)
 {
   unsigned high = get_high (self);
 
   for (unsigned i = 0; i < high; i++)
+    if (i != except && atomic_load (&get_entry (self, i)->armed) != 0)
+      ring (self, get_entry (self, i));
+}
+
+void
+ipc_listeners_ring_elsewhere (IpcListeners *self)
+{
+  unsigned high = get_high (self);
+
+  for (unsigned i = 0; i < high; i++)
     {
       Entry *entry = get_entry (self, i);
-      IpcOwner owner;
 
-      if (i == except || atomic_load (&entry->armed) == 0 || atomic_exchange (&entry->armed, 0) == 0)
-        continue;
-      owner = atomic_load (&entry->owner);
-      if (owner != 0)
-        ipc_bell_ring (self->presence, owner, atomic_load (&entry->bell));
+      if (atomic_load (&entry->armed) != 0 && atomic_load (&entry->owner) != ipc_presence_get_me (self->presence))
+        ring (self, entry);
     }
 }

@@ -35,3 +35,5 @@ void   ipc_listeners_arm      (IpcListeners *self, unsigned entry);
 bool   ipc_listeners_is_armed (const IpcListeners *self, unsigned entry);
 /* From any process and thread; never waits. All but the entry EXCEPT, which may be IPC_LISTENERS_NONE. */
 void   ipc_listeners_ring     (IpcListeners *self, unsigned except);
+/* The same for those of other processes: who changes something very often pays a load for each of its own. */
+void   ipc_listeners_ring_elsewhere (IpcListeners *self);

@@ -13,6 +13,7 @@
 
 #include "core/ipc-fork.h"
 #include "core/ipc-memfd.h"
+#include "core/ipc-new-file.h"
 #include "core/ipc-path-lock.h"
 
 #define FORMAT 1u
@@ -140,31 +141,6 @@ make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill,
   return true;
 }
 
-/* *TEMPORARY is empty if the file has no name at all. */
-static int
-open_new (int directory_fd, const char *name, char temporary[MAX_NAME])
-{
-  static _Atomic unsigned n_made;
-  int fd = ipc_fork_open (openat (directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-
-  temporary[0] = '\0';
-  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-    return fd;
-  snprintf (temporary, MAX_NAME, ".%s.tmp.%ld.%u", name, (long) getpid (), atomic_fetch_add (&n_made, 1));
-  return ipc_fork_open (openat (directory_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-}
-
-static bool
-give_name (int directory_fd, int fd, const char *temporary, const char *name)
-{
-  char path[64];
-
-  if (temporary[0] != '\0')
-    return linkat (directory_fd, temporary, directory_fd, name, 0) == 0;
-  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  return linkat (AT_FDCWD, path, directory_fd, name, AT_SYMLINK_FOLLOW) == 0;
-}
-
 static bool
 check_wanted (const char *name, const IpcSharedInfo *wanted, IpcFault *fault)
 {
@@ -179,30 +155,26 @@ bool
 ipc_shared_file_create (int directory_fd, const char *name, const IpcSharedInfo *info, IpcSharedFill fill, const void *data,
                         IpcSharedFile *file, IpcFault *fault)
 {
-  char temporary[MAX_NAME];
   IpcSharedFile made;
+  IpcNewFile new;
   bool named;
-  int fd;
 
   if (!check_wanted (name, info, fault))
     return false;
-  fd = open_new (directory_fd, name, temporary);
-  if (fd < 0)
+  if (!ipc_new_file_open (&new, directory_fd, name))
     return fault_errno (fault, "make", name);
-  if (!make (fd, name, info, fill, data, &made, fault))
+  if (!make (new.fd, name, info, fill, data, &made, fault))
     {
-      ipc_fork_close (fd);
-      if (temporary[0] != '\0')
-        unlinkat (directory_fd, temporary, 0);
+      ipc_fork_close (new.fd);
+      ipc_new_file_end (&new);
       return false;
     }
-  named = give_name (directory_fd, fd, temporary, name);
+  named = ipc_new_file_link (&new, name);
   if (!named && errno == EEXIST)
     ipc_fault_set (fault, IPC_FAULT_EXISTS, "\"%s\" exists already", name);
   else if (!named)
     fault_errno (fault, "name", name);
-  if (temporary[0] != '\0')
-    unlinkat (directory_fd, temporary, 0);
+  ipc_new_file_end (&new);
   if (named)
     *file = made;
   else

@@ -35,6 +35,7 @@ typedef enum
   IPC_SHARED_KIND_SEMAPHORE,
   IPC_SHARED_KIND_MEMORY,
   IPC_SHARED_KIND_DOORBELL,
+  IPC_SHARED_KIND_FILE,
 } IpcSharedKind;
 
 /* What the file is; it never changes once it has a name. */

@@ -14,29 +14,6 @@
 
 /* ---- one map ---- */
 
-IpcSegmentMap *
-ipc_segment_map_ref (IpcSegmentMap *self)
-{
-  g_atomic_int_inc (&self->ref_count);
-  return self;
-}
-
-void
-ipc_segment_map_unref (gpointer data)
-{
-  IpcSegmentMap *self = data;
-
-  while (self != NULL && g_atomic_int_dec_and_test (&self->ref_count))
-    {
-      IpcSegmentMap *older = self->older;
-
-      ipc_guard_unmap (self->guard);
-      munmap (self->bytes, self->reserved);
-      g_free (self);
-      self = older;
-    }
-}
-
 static int
 get_protection (gboolean writable)
 {
@@ -55,22 +32,13 @@ map_bytes (const IpcSegment *self, gsize size)
   return bytes;
 }
 
-static IpcSegmentMap *
+static IpcMap *
 map_new (const IpcSegment *self, gsize size, GError **error)
 {
-  IpcSegmentMap *map;
-  void *bytes = map_bytes (self, size);
-  IpcGuard *guard = bytes != MAP_FAILED ? ipc_guard_map (bytes, size) : NULL;
+  IpcMap *map = ipc_map_new (map_bytes (self, size), size, self->writable);
 
-  if (guard == NULL)
-    {
-      ipc_error_set_errno (error, bytes == MAP_FAILED ? errno : ENOMEM, "cannot map %" G_GSIZE_FORMAT " bytes of a segment", size);
-      if (bytes != MAP_FAILED)
-        munmap (bytes, size);
-      return NULL;
-    }
-  map = g_new0 (IpcSegmentMap, 1);
-  *map = (IpcSegmentMap){ .ref_count = 1, .bytes = bytes, .reserved = size, .writable = self->writable, .guard = guard };
+  if (map == NULL)
+    ipc_error_set_errno (error, errno, "cannot map %" G_GSIZE_FORMAT " bytes of a segment", size);
   return map;
 }
 
@@ -95,11 +63,11 @@ ipc_segment_check_file (const IpcSegment *self, guint64 size, GError **error)
 }
 
 /* The first map is as large as the segment, as most never grow. */
-static IpcSegmentMap *
+static IpcMap *
 map_locked (IpcSegment *self, guint64 size, GError **error)
 {
-  IpcSegmentMap *newest = atomic_load (&self->map);
-  IpcSegmentMap *map = NULL;
+  IpcMap *newest = atomic_load (&self->map);
+  IpcMap *map = NULL;
 
   if (newest != NULL && size <= newest->reserved)
     return newest;
@@ -116,10 +84,10 @@ map_locked (IpcSegment *self, guint64 size, GError **error)
   return map;
 }
 
-IpcSegmentMap *
+IpcMap *
 ipc_segment_map (IpcSegment *self, guint64 size, GError **error)
 {
-  IpcSegmentMap *map;
+  IpcMap *map;
 
   g_mutex_lock (&self->mutex);
   map = map_locked (self, size, error);
@@ -148,7 +116,7 @@ ipc_segment_make_private (IpcSegment *self, gboolean private, GError **error)
   gboolean done = TRUE;
 
   g_mutex_lock (&self->mutex);
-  for (IpcSegmentMap *map = atomic_load (&self->map); map != NULL && done; map = map->older)
+  for (IpcMap *map = atomic_load (&self->map); map != NULL && done; map = map->older)
     done = map_again (self, map->bytes, map->reserved, get_protection (!private && map->writable), private, self->data_offset, error);
   /* What is only of use among processes goes on, for this one. */
   if (done && !self->is_foreign)

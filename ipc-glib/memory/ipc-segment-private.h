@@ -14,21 +14,11 @@
 
 #include "base/ipc-shared-object-private.h"
 #include "core/ipc-listeners.h"
+#include "core/ipc-map.h"
 #include "core/ipc-section.h"
 
 /* What a file can have at most. */
 #define IPC_SEGMENT_MAX_SIZE ((guint64) 1 << 46)
-
-/* Bytes that are mapped. They stay mapped while somebody has a reference, and while the segment is open. */
-typedef struct _IpcSegmentMap
-{
-  gint ref_count;               /* (atomic) */
-  guint8 *bytes;
-  gsize reserved;               /* addresses; more than there are bytes where the segment has grown */
-  gboolean writable;
-  IpcGuard *guard;
-  struct _IpcSegmentMap *older; /* (owned) (nullable) */
-} IpcSegmentMap;
 
 typedef struct
 {
@@ -41,7 +31,7 @@ typedef struct
   gboolean writable;            /* the bytes may be written */
   unsigned generation;          /* of forks */
   GMutex mutex;
-  _Atomic (IpcSegmentMap *) map;        /* (owned) the newest one; NULL: it is only looked at; (mutex mutex) to set it */
+  _Atomic (IpcMap *) map;        /* (owned) the newest one; NULL: it is only looked at; (mutex mutex) to set it */
 } IpcSegment;
 
 /* All return (transfer full): a segment, to be closed. Errors as of IpcSharedObject. */
@@ -60,12 +50,10 @@ extern const IpcSharedObjectClass ipc_segment_class;
 
 /* ---- ipc-segment-map.c: the bytes ---- */
 
-IpcSegmentMap *ipc_segment_map_ref   (IpcSegmentMap *self);
-void           ipc_segment_map_unref (gpointer self);
 /* What others say is only believed as far as the file bears it out: FALSE with CORRUPT if it does not have SIZE bytes. */
 gboolean       ipc_segment_check_file (const IpcSegment *self, guint64 size, GError **error);
 /* Maps SIZE bytes, which somebody has said that there are. NULL with CORRUPT if the file has less. */
-IpcSegmentMap *ipc_segment_map       (IpcSegment *self, guint64 size, GError **error);
+IpcMap        *ipc_segment_map        (IpcSegment *self, guint64 size, GError **error);
 /* Makes what is there, also where it is mapped already, this process's alone, so that the file can be sealed; and back. */
 gboolean       ipc_segment_make_private (IpcSegment *self, gboolean private, GError **error);
 
@@ -73,10 +61,10 @@ gboolean       ipc_segment_make_private (IpcSegment *self, gboolean private, GEr
 gboolean       ipc_segment_settle    (IpcSegment *self, GError **error);
 
 /* (transfer none): one in which SIZE bytes are. */
-static inline IpcSegmentMap *
+static inline IpcMap *
 ipc_segment_get_map (IpcSegment *self, guint64 size, GError **error)
 {
-  IpcSegmentMap *map = atomic_load_explicit (&self->map, memory_order_acquire);
+  IpcMap *map = atomic_load_explicit (&self->map, memory_order_acquire);
 
   return G_LIKELY (map != NULL && size <= map->reserved) ? map : ipc_segment_map (self, size, error);
 }
@@ -105,7 +93,7 @@ typedef enum
 _Atomic guint32 *ipc_segment_get_state (const IpcSegment *self);
 /* It is not CORRUPT: nobody has made the file shorter. */
 static inline gboolean
-ipc_segment_is_intact (const IpcSegment *self, const IpcSegmentMap *map)
+ipc_segment_is_intact (const IpcSegment *self, const IpcMap *map)
 {
   return ipc_shared_file_is_intact (&self->object.file) && !ipc_guard_is_broken (map->guard);
 }

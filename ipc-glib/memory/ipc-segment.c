@@ -277,9 +277,9 @@ ipc_segment_adopt (int folder_fd, int fd, GError **error)
 void
 ipc_segment_close (IpcSegment *self)
 {
-  IpcSegmentMap *map = atomic_load (&self->map);
+  IpcMap *map = atomic_load (&self->map);
 
-  g_clear_pointer (&map, ipc_segment_map_unref);
+  g_clear_pointer (&map, ipc_map_unref);
   if (self->generation != ipc_fork_generation ())
     self->object.file.fd = -1;
   ipc_shared_object_close (&self->object);

@@ -41,7 +41,7 @@ fail_bounds (IpcSharedMemory *self, gsize offset, gsize length, guint64 size, GE
 }
 
 gboolean
-ipc_shared_memory_locate_slow (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcSegmentMap **map,
+ipc_shared_memory_locate_slow (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map,
                                IpcSectionData *data, GError **error)
 {
   guint64 size;
@@ -163,7 +163,7 @@ ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffe
 
   do
     {
-      IpcSegmentMap *map;
+      IpcMap *map;
       IpcSectionData data;
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
@@ -213,7 +213,7 @@ ipc_shared_memory_write_data (IpcSharedMemory *self, gsize offset, gconstpointer
 
   do
     {
-      IpcSegmentMap *map;
+      IpcMap *map;
       IpcSectionData data;
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, offset, length, &segment, &map, &data, error))
@@ -257,7 +257,7 @@ GBytes *
 ipc_shared_memory_read (IpcSharedMemory *self, gsize offset, gsize length, GError **error)
 {
   IpcSegment *segment;
-  IpcSegmentMap *map;
+  IpcMap *map;
   IpcSectionData data;
   gpointer copy;
 
@@ -339,7 +339,7 @@ GBytes *
 ipc_shared_memory_get_bytes (IpcSharedMemory *self, gsize offset, gsize length, GError **error)
 {
   IpcSegment *segment;
-  IpcSegmentMap *map;
+  IpcMap *map;
   IpcSectionData data;
 
   g_return_val_if_fail (ipc_shared_memory_check (self), NULL);
@@ -347,7 +347,7 @@ ipc_shared_memory_get_bytes (IpcSharedMemory *self, gsize offset, gsize length, 
 
   if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
     return NULL;
-  return g_bytes_new_with_free_func (data.bytes + offset, length, ipc_segment_map_unref, ipc_segment_map_ref (map));
+  return g_bytes_new_with_free_func (data.bytes + offset, length, ipc_map_unref, ipc_map_ref (map));
 }
 
 /**
@@ -369,7 +369,7 @@ gpointer
 ipc_shared_memory_peek (IpcSharedMemory *self, gsize *size)
 {
   IpcSegment *segment;
-  IpcSegmentMap *map;
+  IpcMap *map;
   IpcSectionData data;
 
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY (self), NULL);

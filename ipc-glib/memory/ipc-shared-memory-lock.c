@@ -336,7 +336,7 @@ accept_torn (IpcSharedMemory *self, GError **error)
 
   do
     {
-      IpcSegmentMap *map;
+      IpcMap *map;
       IpcSectionData data;
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, 0, 0, &segment, &map, &data, error))

@@ -134,7 +134,7 @@ ipc_shared_memory_add_int64 (IpcSharedMemory *self, gsize offset, gint64 summand
 
   do
     {
-      IpcSegmentMap *map;
+      IpcMap *map;
       IpcSectionData data;
       gint64 sum = 0;
 

@@ -96,16 +96,16 @@ ipc_shared_memory_attach (IpcSharedMemory *self, GError **error)
 /* Its name, as errors have it. */
 const char      *ipc_shared_memory_describe        (IpcSharedMemory *self);
 gboolean         ipc_shared_memory_locate_slow     (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment,
-                                                    IpcSegmentMap **map, IpcSectionData *data, GError **error);
+                                                    IpcMap **map, IpcSectionData *data, GError **error);
 
 /* Where LENGTH bytes from OFFSET on are. FALSE with OUT_OF_BOUNDS, PERMISSION_DENIED, FORKED and so on. Here is only what holds nearly
  * always; what does not goes the long way, which knows why. */
 static inline gboolean
-ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcSegmentMap **map,
+ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map,
                           IpcSectionData *data, GError **error)
 {
   IpcSegment *attached = atomic_load_explicit (&self->attached, memory_order_acquire);
-  IpcSegmentMap *newest;
+  IpcMap *newest;
   guint64 size;
 
   if (G_UNLIKELY (attached == NULL || attached->generation != ipc_fork_generation () || (self->access & access) != access))

@@ -31,7 +31,7 @@ gboolean
 ipc_shared_memory_notify_changed (IpcSharedMemory *self, GError **error)
 {
   IpcSegment *segment;
-  IpcSegmentMap *map;
+  IpcMap *map;
   IpcSectionData data;
 
   g_return_val_if_fail (IPC_IS_SHARED_MEMORY (self), FALSE);
@@ -68,7 +68,7 @@ lock_section (IpcSharedMemory *self, GError **error)
 
   do
     {
-      IpcSegmentMap *map;
+      IpcMap *map;
       IpcSectionData data;
 
       if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, 0, 0, &segment, &map, &data, error))

@@ -344,7 +344,7 @@ test_length_between (IpcTest *test)
   g_auto(Fixture) fixture = { 0 };
   g_autoptr(GError) error = NULL;
   IpcSegment *segment;
-  IpcSegmentMap *map;
+  IpcMap *map;
 
   fixture_init (&fixture, test);
   segment = atomic_load (&fixture.segment->attached);

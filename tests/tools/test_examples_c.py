@@ -210,11 +210,26 @@ def handed_over(directory):
 
 
 @case
+def noted(directory):
+    """A file that is changed by transactions, by many at a time."""
+    path = str(directory / 'note')
+    equal(run(os.environ['FILE_NOTE'], path).stdout, b'0 \n')
+    equal(run(os.environ['FILE_NOTE'], path, 'one').stdout, b'1 one\n')
+    together = [Program(os.environ['FILE_NOTE'], path, 'text %d' % i) for i in range(5)]
+    for program in together:
+        with program:
+            equal(program.end(), 0)
+    result = run(os.environ['FILE_NOTE'], path)
+    equal((result.returncode, result.stdout.startswith(b'6 text ')), (0, True), result)
+    equal(run(os.environ['FILE_NOTE'], '/dev/null').returncode, 1)
+
+
+@case
 def usage(directory):
     for arguments in ('no such name', '1', '0'), ('example', '4097', '0'):
         equal(limit(*arguments).returncode, 1, arguments)
     for variable in ('ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT',
-                     'SEMAPHORE_LIMIT', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER', 'MEMORY_CLIENT'):
+                     'SEMAPHORE_LIMIT', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER', 'MEMORY_CLIENT', 'FILE_NOTE'):
         equal(run(os.environ[variable]).returncode, 2, variable)
     for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER':
         equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
@@ -222,4 +237,4 @@ def usage(directory):
 
 if __name__ == '__main__':
     sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, limited, limited_and_killed,
-                       frames, handed_over, usage))
+                       frames, handed_over, noted, usage))

@@ -175,3 +175,29 @@ gipc_format_time (gint64 microseconds)
     return g_strdup ("-");
   return g_strdup_printf ("%s.%03d", text, (int) (microseconds % G_USEC_PER_SEC / 1000));
 }
+
+/* 0 if C is none of the letters. */
+static guint
+get_shift (char c)
+{
+  const char *letters = "KMG";
+  const char *letter = c != '\0' ? strchr (letters, c) : NULL;
+
+  return letter != NULL ? 10 * (guint) (letter - letters + 1) : 0;
+}
+
+/* "4096", "64K". WHAT is how the verb calls it. FALSE after saying what is wrong; whether it is too much is for the library
+ * to say. */
+gboolean
+gipc_read_bytes (const GipcVerb *verb, const char *what, const char *text, gsize *bytes)
+{
+  gsize length = strlen (text);
+  guint shift = length > 0 ? get_shift (text[length - 1]) : 0;
+  g_autofree char *digits = g_strndup (text, length - (shift > 0));
+  guint64 value;
+
+  if (!g_ascii_string_to_unsigned (digits, 10, 0, G_MAXSIZE >> shift, &value, NULL))
+    return gipc_fail_usage (verb, "%s: %s is not a number of bytes", what, text), FALSE;
+  *bytes = (gsize) value << shift;
+  return TRUE;
+}

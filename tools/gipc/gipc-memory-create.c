@@ -11,7 +11,7 @@ gipc_memory_create (const GipcVerb *verb, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   gsize size;
 
-  if (arguments == NULL || !gipc_memory_read_bytes (verb, "SIZE", arguments[1], &size))
+  if (arguments == NULL || !gipc_read_bytes (verb, "SIZE", arguments[1], &size))
     return GIPC_EXIT_USAGE;
   /* To the library that is any size. */
   if (size == 0)

@@ -7,9 +7,9 @@ parse_range (const GipcVerb *verb, char **arguments, gsize *offset, gsize *lengt
 {
   if (arguments[1] == NULL)
     return TRUE;
-  if (!gipc_memory_read_bytes (verb, "OFFSET", arguments[1], offset))
+  if (!gipc_read_bytes (verb, "OFFSET", arguments[1], offset))
     return FALSE;
-  return arguments[2] == NULL || gipc_memory_read_bytes (verb, "LENGTH", arguments[2], length);
+  return arguments[2] == NULL || gipc_read_bytes (verb, "LENGTH", arguments[2], length);
 }
 
 /* What is behind the end has no rest: that is for the library to refuse. */

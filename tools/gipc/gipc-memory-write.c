@@ -54,7 +54,7 @@ gipc_memory_write (const GipcVerb *verb, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   gsize offset = 0;
 
-  if (arguments == NULL || (arguments[1] != NULL && !gipc_memory_read_bytes (verb, "OFFSET", arguments[1], &offset)))
+  if (arguments == NULL || (arguments[1] != NULL && !gipc_read_bytes (verb, "OFFSET", arguments[1], &offset)))
     return GIPC_EXIT_USAGE;
   return write_standard_input (arguments[0], offset, &error) ? GIPC_EXIT_OK : gipc_fail ("%s", error->message);
 }

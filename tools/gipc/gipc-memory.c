@@ -2,8 +2,6 @@
 /* gipc memory: its verbs, one a file, and what they share. */
 #include "gipc-memory.h"
 
-#include <string.h>
-
 static const GipcVerb verbs[] = {
   { "memory create", "NAME SIZE", "make a segment of shared memory",
     "SIZE is in bytes, or with K, M or G behind it. All bytes are zero. It stays until it is\ndeleted.", 2, 2,
@@ -22,32 +20,6 @@ static const GipcVerb verbs[] = {
     "it, too.", 1, 1, gipc_memory_watch },
   { "memory delete", "NAME", "delete a segment", "Those that have it go on with it.", 1, 1, gipc_memory_delete },
 };
-
-/* 0 if C is none of the letters. */
-static guint
-get_shift (char c)
-{
-  const char *letters = "KMG";
-  const char *letter = c != '\0' ? strchr (letters, c) : NULL;
-
-  return letter != NULL ? 10 * (guint) (letter - letters + 1) : 0;
-}
-
-/* "4096", "64K". WHAT is how the verb calls it. FALSE after saying what is wrong; whether it is too much is for the library
- * to say. */
-gboolean
-gipc_memory_read_bytes (const GipcVerb *verb, const char *what, const char *text, gsize *bytes)
-{
-  gsize length = strlen (text);
-  guint shift = length > 0 ? get_shift (text[length - 1]) : 0;
-  g_autofree char *digits = g_strndup (text, length - (shift > 0));
-  guint64 value;
-
-  if (!g_ascii_string_to_unsigned (digits, 10, 0, G_MAXSIZE >> shift, &value, NULL))
-    return gipc_fail_usage (verb, "%s: %s is not a number of bytes", what, text), FALSE;
-  *bytes = (gsize) value << shift;
-  return TRUE;
-}
 
 int
 gipc_memory (const GipcVerb *verb, int argc, char **argv)

@@ -12,8 +12,5 @@ int      gipc_memory_read       (const GipcVerb *verb, int argc, char **argv);
 int      gipc_memory_watch      (const GipcVerb *verb, int argc, char **argv);
 int      gipc_memory_delete     (const GipcVerb *verb, int argc, char **argv);
 
-/* gipc-memory.c */
-gboolean gipc_memory_read_bytes (const GipcVerb *verb, const char *what, const char *text, gsize *bytes);
-
 /* gipc-memory-list.c: its members, as in the list */
 GString *gipc_memory_to_json    (IpcSharedMemory *segment);

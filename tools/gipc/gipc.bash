@@ -74,16 +74,33 @@ _gipc_memory()
   case $verb in info|write|read|watch|delete) _gipc_complete_words "$(_gipc_names gipc memory list)" "$current" ;; esac
 }
 
+_gipc_file()
+{
+  local current=${COMP_WORDS[COMP_CWORD]}
+
+  if ((COMP_CWORD == 2)); then
+    _gipc_complete_words $'info\nread\nwrite\nsync\nwatch\n--help' "$current"
+  elif [[ $current == -* ]]; then
+    case ${COMP_WORDS[2]} in
+      watch) _gipc_complete_words $'--count\n--help' "$current" ;;
+      *) _gipc_complete_words '--help' "$current" ;;
+    esac
+  elif ((COMP_CWORD == 3)); then
+    compopt -o default
+  fi
+}
+
 _gipc()
 {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} i n=0
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _gipc_complete_words $'listen\ncall\nsend\nlist\nmemory\nmonitor\nsemaphore\n--help\n--version' "$current"
+    _gipc_complete_words $'listen\ncall\nsend\nlist\nfile\nmemory\nmonitor\nsemaphore\n--help\n--version' "$current"
     return
   fi
   case $verb in
+    file) _gipc_file; return ;;
     memory) _gipc_memory; return ;;
     semaphore) _gipc_semaphore; return ;;
   esac

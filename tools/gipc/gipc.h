@@ -31,6 +31,7 @@ struct _GipcVerb
 int gipc_call   (const GipcVerb *verb, int argc, char **argv);
 int gipc_list   (const GipcVerb *verb, int argc, char **argv);
 int gipc_listen (const GipcVerb *verb, int argc, char **argv);
+int gipc_file (const GipcVerb *verb, int argc, char **argv);
 int gipc_memory (const GipcVerb *verb, int argc, char **argv);
 int gipc_monitor (const GipcVerb *verb, int argc, char **argv);
 int gipc_semaphore (const GipcVerb *verb, int argc, char **argv);
@@ -101,3 +102,6 @@ void        gipc_json_append_name     (GString *out, const char *name);
 void        gipc_json_append_string   (GString *out, const char *text);
 void        gipc_json_append_variant  (GString *out, GVariant *value);
 void        gipc_json_append_document (GString *out, const char *text, gsize size);
+
+/* "4096", "64K". WHAT is how the verb calls it. */
+gboolean gipc_read_bytes (const GipcVerb *verb, const char *what, const char *text, gsize *bytes);

@@ -26,6 +26,8 @@ static const GipcVerb verbs[] = {
   { "list", "", "list the servers of the scope",
     "A server is alive when it answers, stale when its process is gone, and silent\n"
     "when it does not answer in time.", 0, 0, gipc_list },
+  { "file", "VERB …", "show, read, write, sync and watch files as those have them that map them",
+    "What a verb takes: gipc file VERB --help", 1, G_MAXUINT, gipc_file },
   { "memory", "VERB …", "make, list, show, read, write, watch and delete segments of shared memory",
     "What a verb takes: gipc memory VERB --help", 1, G_MAXUINT, gipc_memory },
   { "monitor", "ADDRESS|--all", "show what goes through servers, refreshed",

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which pages of a file were written since they were last known to be on the disk: one bit a page, set by who writes, after he has
+ * written. Who syncs takes the bits first, and puts them back if it failed; meanwhile they count. So there is no moment at which
+ * a page that is not on the disk is not dirty.
+ *
+ * The bits come in chunks that are made when they are first needed, and never move.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPC_DIRTY_PAGE_SHIFT 12u
+#define IPC_DIRTY_PAGE ((uint64_t) 1 << IPC_DIRTY_PAGE_SHIFT)
+#define IPC_DIRTY_CHUNK_SHIFT 15u               /* pages of a chunk: 128 MiB */
+#define IPC_DIRTY_MAX ((uint64_t) 1 << 40)      /* bytes of a file */
+
+#define IPC_DIRTY_WORDS ((1u << IPC_DIRTY_CHUNK_SHIFT) / 64)
+
+typedef struct
+{
+  _Atomic uint64_t dirty[IPC_DIRTY_WORDS];
+  _Atomic uint64_t taken[IPC_DIRTY_WORDS];      /* being synced */
+} IpcDirtyChunk;
+
+typedef struct
+{
+  _Atomic (IpcDirtyChunk *) *chunks;
+} IpcDirty;
+
+/* False: there is no memory. */
+bool     ipc_dirty_init     (IpcDirty *self);
+void     ipc_dirty_clear    (IpcDirty *self);
+
+void     ipc_dirty_mark_slow (IpcDirty *self, uint64_t offset, uint64_t length);
+
+/* Any thread. LENGTH is not 0. It is also a fence: what the caller has written before is seen before what it reads afterwards. */
+static inline void
+ipc_dirty_mark (IpcDirty *self, uint64_t offset, uint64_t length)
+{
+  uint64_t page = offset >> IPC_DIRTY_PAGE_SHIFT;
+  IpcDirtyChunk *chunk = atomic_load_explicit (&self->chunks[page >> IPC_DIRTY_CHUNK_SHIFT], memory_order_acquire);
+
+  if (chunk != NULL && (offset + length - 1) >> IPC_DIRTY_PAGE_SHIFT == page)
+    atomic_fetch_or (&chunk->dirty[page % (1u << IPC_DIRTY_CHUNK_SHIFT) / 64], (uint64_t) 1 << (page % 64));
+  else
+    ipc_dirty_mark_slow (self, offset, length);
+}
+
+/* Pages that are dirty, or being synced, of the first SIZE bytes. */
+uint64_t ipc_dirty_count    (const IpcDirty *self, uint64_t size);
+/* The first dirty page that begins at or behind *OFFSET and before END: *OFFSET is where. False: there is none. */
+bool     ipc_dirty_find     (const IpcDirty *self, uint64_t *offset, uint64_t end);
+
+/* Before syncing [BEGIN, END), and after it. One at a time. */
+void     ipc_dirty_take     (IpcDirty *self, uint64_t begin, uint64_t end);
+void     ipc_dirty_settle   (IpcDirty *self, uint64_t begin, uint64_t end, bool synced);

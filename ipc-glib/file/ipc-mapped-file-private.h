@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <time.h>
+
+#include "base/ipc-listening-private.h"
+#include "base/ipc-once-private.h"
+#include "base/ipc-pulse-private.h"
+#include "core/ipc-racy-copy.h"
+#include "file/ipc-file-map-private.h"
+#include "ipc-mapped-file-transaction.h"
+#include "ipc-mapped-file.h"
+
+#define IPC_MAPPED_FILE_ACCESS_ALL (IPC_ACCESS_READ | IPC_ACCESS_WRITE)
+#define IPC_MAPPED_FILE_MAX_TRIES 100u
+
+/* What a manager tells its files, which may outlive it. Counted. */
+typedef struct
+{
+  _Atomic guint64 max_size;
+} IpcMappedFileLimits;
+
+typedef struct
+{
+  guint64 size;
+  guint64 dirty_bytes;
+  guint64 access_count;
+  gint64 last_accessed;
+  gint64 last_modified;
+} IpcMappedFileCounts;
+
+struct _IpcMappedFile
+{
+  GObject parent_instance;
+
+  IpcFileMap *map;              /* (owned) until the end, so that other threads may come late */
+  char *id;                     /* (owned) */
+  IpcAccess access;
+  IpcMappedFileLimits *limits;  /* (owned) */
+  GMainContext *context;        /* (owned) */
+  unsigned forks;
+  gint is_unmapped;             /* (atomic) */
+  gint64 created_at;            /* µs UTC */
+  gint durability;              /* (atomic) IpcDurability */
+  gint n_uses;                  /* (atomic): transactions */
+
+  _Atomic guint64 access_count;
+  _Atomic gint64 last_accessed; /* µs UTC */
+  _Atomic gint64 last_modified;
+
+  GMutex mutex;
+  int lock_fd;                  /* (mutex mutex) to set it; fork-guarded; -1: nothing was locked yet */
+  gint n_locks;                 /* (atomic): taken, and not given back */
+  void (*unmapped) (IpcMappedFile *self, gpointer owner);       /* (nullable) */
+  GWeakRef owner;               /* whom to tell of that */
+
+  IpcPulseClient pulse;
+  IpcListening listening;
+  gint is_rung;                 /* (atomic): not armed since */
+  IpcMappedFileCounts *notified; /* (owned) as of the last notification, in the context */
+  gboolean reported_replaced;
+};
+
+/* IPC_IS_MAPPED_FILE(), where every nanosecond counts. */
+extern gpointer ipc_mapped_file_class;
+
+static inline gboolean
+ipc_mapped_file_check (gpointer file)
+{
+  return G_LIKELY (file != NULL && ((GTypeInstance *) file)->g_class == ipc_mapped_file_class) || IPC_IS_MAPPED_FILE (file);
+}
+
+/* ---- making ---- */
+
+IpcMappedFileLimits *ipc_mapped_file_limits_new (void);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (IpcMappedFileLimits, g_atomic_rc_box_release)
+
+/* Takes MAP. */
+IpcMappedFile *ipc_mapped_file_new_for_map  (IpcFileMap *map, IpcAccess access, IpcMappedFileLimits *limits, GMainContext *context);
+/* UNMAPPED is called when it is unmapped, once, in whatever thread, unless OWNER is gone. */
+void           ipc_mapped_file_set_owner    (IpcMappedFile *self, gpointer owner, void (*unmapped) (IpcMappedFile *self, gpointer owner));
+
+/* ---- using ---- */
+
+const char    *ipc_mapped_file_describe     (IpcMappedFile *self);
+/* FORKED, CLOSED. */
+gboolean       ipc_mapped_file_check_usable (IpcMappedFile *self, GError **error);
+/* The same, and PERMISSION_DENIED. */
+gboolean       ipc_mapped_file_check_access (IpcMappedFile *self, IpcAccess access, GError **error);
+/* With OUT_OF_BOUNDS and CORRUPT as well; the size was looked at. */
+gboolean       ipc_mapped_file_check_range  (IpcMappedFile *self, IpcAccess access, guint64 offset, guint64 length, GError **error);
+void           ipc_mapped_file_count        (IpcMappedFile *self, IpcMappedFileCounts *counts);
+/* A sync has failed: whoever listens is told, in the context. */
+void           ipc_mapped_file_tell_failed  (IpcMappedFile *self, const GError *error);
+/* It was unmapped: the owner is told, and whoever listens. */
+void           ipc_mapped_file_tell_unmapped (IpcMappedFile *self);
+/* Any thread: what others did is looked at soon. */
+void           ipc_mapped_file_stir         (IpcMappedFile *self);
+
+/* ipc-mapped-file-lock.c: gives back all of them. */
+void           ipc_mapped_file_close_locks  (IpcMappedFile *self);
+
+/* It is not idle while somebody is about to do something with it. */
+static inline void
+ipc_mapped_file_use (IpcMappedFile *self, gint n)
+{
+  g_atomic_int_add (&self->n_uses, n);
+}
+
+/* ipc-mapped-file-transaction.c: (transfer full) */
+IpcMappedFileTransaction *ipc_mapped_file_transaction_new (IpcMappedFile *file);
+
+/* It was used. */
+static inline void
+ipc_mapped_file_stamp (IpcMappedFile *self, gboolean modified)
+{
+  struct timespec now;
+  gint64 time;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+  time = (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+  atomic_fetch_add_explicit (&self->access_count, 1, memory_order_relaxed);
+  atomic_store_explicit (&self->last_accessed, time, memory_order_relaxed);
+  if (modified)
+    atomic_store_explicit (&self->last_modified, time, memory_order_relaxed);
+}
