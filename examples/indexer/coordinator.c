@@ -211,6 +211,27 @@ join_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
   return NULL;
 }
 
+/* IS_NEW: the result was taken. */
+static gboolean
+note (Coordinator *self, guint64 id, gboolean is_new)
+{
+  guint fresh = (guint) id;
+
+  if (is_new && self->fresh != NULL)
+    g_array_append_val (self->fresh, fresh);
+  return is_new;
+}
+
+static void
+keep_results (Coordinator *self)
+{
+  if (self->resume == NULL || self->fresh->len == 0)
+    return;
+  if (!resume_note (self->resume, self->jobs, self->fresh, self->failure == NULL ? &self->failure : NULL))
+    g_main_loop_quit (self->loop);
+  g_array_set_size (self->fresh, 0);
+}
+
 static void
 take_result (Coordinator *self, Worker *worker, JsonObject *result)
 {
@@ -222,8 +243,8 @@ take_result (Coordinator *self, Worker *worker, JsonObject *result)
   results_get_count (result, "lines", &lines);
   id = id <= self->jobs->all->len ? id : 0;
   if (problem != NULL)
-    jobs_fail (self->jobs, id, worker->number, problem);
-  else if (jobs_finish (self->jobs, id, worker->number, results_get_string (result, "sha256"), size, lines))
+    note (self, id, jobs_fail (self->jobs, id, worker->number, problem));
+  else if (note (self, id, jobs_finish (self->jobs, id, worker->number, results_get_string (result, "sha256"), size, lines)))
     {
       worker->n_files++;
       worker->bytes += size;
@@ -301,6 +322,7 @@ next_cb (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpoi
     return NULL;
   for (guint i = 0; i < json_array_get_length (results); i++)
     take_result (self, worker, json_array_get_object_element (results, i));
+  keep_results (self);
 
   if (jobs_are_finished (self->jobs))
     serve_waiting (self);
@@ -477,6 +499,8 @@ coordinator_run (Coordinator *self, GError **error)
     return FALSE;
   address = g_build_filename (place, "socket", NULL);
   self->loop = g_main_loop_new (NULL, FALSE);
+  if (self->resume != NULL)
+    self->fresh = g_array_new (FALSE, FALSE, sizeof (guint));
   self->server = IPC_SERVER (ipc_socket_server_new (address));
 
   success = work (self, place, address, error);
@@ -492,6 +516,7 @@ coordinator_clear (Coordinator *self)
   g_clear_object (&self->server);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_clear_pointer (&self->kill_report, g_free);
+  g_clear_pointer (&self->fresh, g_array_unref);
   g_clear_error (&self->failure);
   readers_clear (&self->readers);
   counters_clear (&self->counters);

@@ -4,6 +4,7 @@
 #include "counters.h"
 #include "jobs.h"
 #include "readers.h"
+#include "resume.h"
 #include "workers.h"
 
 typedef struct
@@ -15,6 +16,7 @@ typedef struct
   guint       batch;      /* files a worker gets at a time, at most */
   gboolean    kill_one;
   guint       n_readers;  /* workers that may read at the same time; 0: all */
+  Resume     *resume;     /* (nullable) what is told of all results */
   char      **observers;  /* (nullable) commands that look at the counters */
   const char *control;    /* (nullable) address of the pipe that it is controlled through */
 
@@ -31,6 +33,7 @@ typedef struct
   IpcServer  *server;
   char       *real_directory;
   GError     *failure;
+  GArray     *fresh;      /* (nullable) of guint: the results that RESUME is to be told of */
   guint       grace;
 } Coordinator;
 

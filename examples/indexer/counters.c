@@ -130,10 +130,11 @@ counters_finish (Counters *self, GPtrArray *workers)
   ipc_shared_memory_manager_delete_segment (self->manager, COUNTERS_NAME, self->problem == NULL ? &self->problem : NULL);
 }
 
+/* Of what was known before, nothing was counted this time. */
 static gboolean
 is_count (Count count, Jobs *jobs)
 {
-  return count.files == jobs->n_done && count.bytes == (gint64) jobs->bytes;
+  return count.files == jobs->n_done - jobs->n_known && count.bytes == (gint64) (jobs->bytes - jobs->known_bytes);
 }
 
 gboolean

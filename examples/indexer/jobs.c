@@ -38,6 +38,13 @@ jobs_free (Jobs *self)
   g_free (self);
 }
 
+/* Before anything was handed out. */
+void
+jobs_clear (Jobs *self)
+{
+  g_ptr_array_set_size (self->all, 0);
+}
+
 /* Takes PATH. */
 void
 jobs_add (Jobs *self, char *path, guint64 expected)
@@ -47,6 +54,31 @@ jobs_add (Jobs *self, char *path, guint64 expected)
   job->path = path;
   job->expected = expected;
   g_ptr_array_add (self->all, job);
+}
+
+/* One that was done, or failed, before. Takes PATH. */
+void
+jobs_add_known (Jobs *self, char *path, const char *sha256, guint64 size, guint64 lines, const char *error)
+{
+  Job *job = g_new0 (Job, 1);
+
+  job->path = path;
+  job->expected = job->size = size;
+  job->state = error != NULL ? JOB_FAILED : JOB_DONE;
+  job->error = g_strdup (error);
+  job->lines = lines;
+  g_strlcpy (job->sha256, sha256, sizeof job->sha256);
+  g_ptr_array_add (self->all, job);
+  if (error != NULL)
+    {
+      self->n_failed++;
+      return;
+    }
+  self->n_done++;
+  self->n_known++;
+  self->bytes += size;
+  self->known_bytes += size;
+  self->lines += lines;
 }
 
 static int
@@ -82,8 +114,8 @@ jobs_take (Jobs *self, guint owner)
   guint id = GPOINTER_TO_UINT (g_queue_pop_head (&self->returned));
   Job *job;
 
-  if (id == 0 && self->next < self->all->len)
-    id = ++self->next;
+  while (id == 0 && self->next < self->all->len)
+    id = jobs_get (self, ++self->next)->state == JOB_WAITING ? self->next : 0;
   if (id == 0)
     return 0;
   job = jobs_get (self, id);

@@ -38,11 +38,15 @@ typedef struct
   guint      n_ignored; /* results of jobs that the sender did not have */
   guint64    bytes;
   guint64    lines;
+  guint      n_known;  /* of those that are done, from before; and how many bytes that is */
+  guint64    known_bytes;
 } Jobs;
 
 Jobs    *jobs_new         (void);
 void     jobs_free        (Jobs *self);
+void     jobs_clear       (Jobs *self);
 void     jobs_add         (Jobs *self, char *path, guint64 expected);
+void     jobs_add_known   (Jobs *self, char *path, const char *sha256, guint64 size, guint64 lines, const char *error);
 void     jobs_sort        (Jobs *self);
 Job     *jobs_get         (Jobs *self, guint id);
 gboolean jobs_are_finished (Jobs *self);

@@ -3,11 +3,12 @@
  * indexer: SHA-256, size and lines of all files of a directory, by several processes.
  *
  *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--readers N] [--kill-one]
- *           [--observer COMMAND] [--control PIPE]
+ *           [--observer COMMAND] [--control PIPE] [--resume URI]
  *
  * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
  * several languages; any of them may die at any time, and as long as one is left, nothing
- * is lost and nothing counted twice. The steps are those of main(): walk, coordinate,
+ * is lost and nothing counted twice. With --resume the coordinator may die, too: the jobs and
+ * their results are in durable queues, and the same command goes on where it was. The steps are those of main(): walk, coordinate,
  * write, report.
  */
 #include "coordinator.h"
@@ -32,6 +33,7 @@ typedef struct
   char     **directory;
   char      *output;
   char      *workers;
+  char      *resume;
   gint       batch;
   gint       readers;
   char     **observers;
@@ -45,6 +47,7 @@ options_clear (Options *self)
   g_strfreev (self->directory);
   g_free (self->output);
   g_free (self->workers);
+  g_free (self->resume);
   g_strfreev (self->observers);
   g_free (self->control);
 }
@@ -73,6 +76,8 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
       "run beside the work in its scope, to look at the segment " COUNTERS_NAME "; may be given several times", "COMMAND" },
     { "control", 0, 0, G_OPTION_ARG_FILENAME, &self->control,
       "listen at this named pipe for lines: pause, resume, stop, status", "PIPE" },
+    { "resume", 0, 0, G_OPTION_ARG_FILENAME, &self->resume, "keep jobs and results in queues there, for instance sqlite:PATH, and go on with them",
+      "URI" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
     { NULL }
   };
@@ -161,6 +166,22 @@ complain (const GError *error)
   return error->domain == G_OPTION_ERROR ? 2 : EXIT_FAILURE;
 }
 
+/* JOBS was found now, or is empty; then it is what is known from before. */
+static gboolean
+go_on (Resume *resume, Jobs *jobs, GError **error)
+{
+  gboolean has_plan = resume_has_plan (resume);
+
+  if (!has_plan && !resume_plan (resume, jobs, error))
+    return FALSE;
+  jobs_clear (jobs);
+  if (!resume_load (resume, jobs, error))
+    return FALSE;
+  if (has_plan)
+    printf ("resumed     %u files are done\n", jobs->n_done + jobs->n_failed);
+  return TRUE;
+}
+
 static int
 run (Options *options, GPtrArray *workers)
 {
@@ -176,22 +197,28 @@ run (Options *options, GPtrArray *workers)
     .control = options->control,
     .n_readers = options->readers != READERS_UNSET ? options->readers : 0,
   };
+  g_autoptr (Resume) resume = NULL;
   Progress progress = { NULL, };
   struct stat old_output;
   gboolean had_output = stat (options->output, &old_output) == 0, success;
   gint64 started = g_get_monotonic_time ();
   guint n_unreadable = 0;
 
-  if (!walk (jobs, work.directory, had_output ? &old_output : NULL, &n_unreadable))
+  if (options->resume != NULL && (resume = resume_open (options->resume, work.directory, &error)) == NULL)
+    return complain (error);
+  if ((resume == NULL || !resume_has_plan (resume)) && !walk (jobs, work.directory, had_output ? &old_output : NULL, &n_unreadable))
     {
       fprintf (stderr, "indexer: %s: %s\n", work.directory, g_strerror (errno));
       return EXIT_FAILURE;
     }
+  if (resume != NULL && !go_on (resume, jobs, &error))
+    return complain (error);
+  work.resume = resume;
   progress_start (&progress, jobs);
   success = coordinator_run (&work, &error);
   progress_stop (&progress);
   report_failed_jobs (jobs);
-  success = success && index_file_write (jobs, options->output, &error);
+  success = success && index_file_write (jobs, options->output, &error) && (resume == NULL || resume_finish (resume, &error));
   if (success)
     report (&work, n_unreadable, MAX (g_get_monotonic_time () - started, 1) / 1e6);
   success = success && readers_check (&work.readers, &error) && counters_check (&work.counters, jobs, &error);

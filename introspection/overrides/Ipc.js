@@ -8,7 +8,8 @@
 // - promises from every *_async method, for..of over server.connections;
 // - semaphore.withPermit(async permit => …), which releases it at the end;
 // - segment.read(offset, length), readUint8(), writeFloat64() and so on, and
-//   segment.withLock(async segment => …).
+//   segment.withLock(async segment => …);
+// - for await (const delivery of queue).
 //
 // Everything stays usable without it, by the names of the C API; but then a
 // handler must say `request.ref()` to keep a request past its return, because GJS
@@ -288,6 +289,55 @@ async function withLock(func, timeout = Ipc.TIMEOUT_DEFAULT, cancellable = null,
     }
 }
 
+// ---- queues ----
+
+// One after the other, until the queue is deleted, or the cancellable is cancelled. What comes is to be settled: what is only dropped goes
+// back when it is collected, if ever.
+async function* deliveries(cancellable = null) {
+    try {
+        while (true)
+            yield await this.consume_async(-1, cancellable);
+    } catch (error) {
+        if (!(error instanceof GLib.Error) ||
+            !(error.matches(Ipc.Error, Ipc.Error.DELETED) || (cancellable?.is_cancelled() ?? false)))
+            throw error;
+    }
+}
+
+function wrapSubscribe(proto) {
+    const subscribe = proto.subscribe;
+    proto.subscribe = function (callback) {
+        return subscribe.call(this, (queue, borrowed) => callback(queue, borrowed.ref()));
+    };
+}
+
+function addQueues(proto) {
+    const publishing = [Ipc.Priority.NORMAL, 0, 0];
+
+    for (const [name, nRequired, defaults] of [
+        ['publish', 1, [...publishing, null, null]], ['publish_many', 1, [...publishing, null]],
+        ['consume', 0, [Ipc.TIMEOUT_DEFAULT, null]], ['peek', 0, [10, null]], ['purge', 0, [null]],
+        ['list_dead', 0, [1000, null]], ['redrive', 0, [0, null]],
+    ]) {
+        promisify(proto, name, nRequired, defaults);
+        fillIn(proto, name, nRequired, defaults);
+    }
+    wrapSubscribe(proto);
+    proto.deliveries = deliveries;
+    proto[Symbol.asyncIterator] = function () {
+        return this.deliveries();
+    };
+}
+
+function addSettling(proto) {
+    for (const [name, nRequired, defaults] of [
+        ['ack', 0, [null]], ['nack', 0, [-1, null]], ['reject', 0, [null, null]], ['extend', 1, [null]],
+    ]) {
+        promisify(proto, name, nRequired, defaults);
+        fillIn(proto, name, nRequired, defaults);
+    }
+}
+
 // ---- objects ----
 
 // One that nothing is behind would only crash; those of the library come another way.
@@ -414,6 +464,7 @@ function addProperties(proto, properties) {
 function _init() {
     Ipc = this;
     const {Client, Connection, Manager, Message, Permit, Server} = Ipc;
+    const {Delivery, MessageQueue, QueueManager} = Ipc;
     const {Semaphore, SemaphoreHolder, SemaphoreManager, SharedMemory, SharedMemoryManager} = Ipc;
     const {MappedFile, MappedFileManager, MappedFileTransaction} = Ipc;
 
@@ -461,6 +512,14 @@ function _init() {
     MappedFile.prototype.withTransaction = withTransaction;
     forbidNew(MappedFile, 'a MappedFileManager');
     forbidNew(MappedFileTransaction, 'MappedFile.begin()');
+
+    for (const name of ['create_queue', 'open_queue', 'delete_queue']) {
+        promisify(QueueManager.prototype, name, 1, [null]);
+        fillIn(QueueManager.prototype, name, 1, [null]);
+    }
+    addQueues(MessageQueue.prototype);
+    addSettling(Delivery.prototype);
+    forbidNew(MessageQueue, 'a QueueManager');
 
     makeIterable(Server.prototype, 'connections');
     if (Manager)

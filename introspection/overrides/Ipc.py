@@ -7,6 +7,7 @@ What Python expects of a library, on top of the introspected Ipc:
   whose exceptions reach the peer as an error reply;
 - `await` for every *_async method, and an event loop to do it in: Ipc.run ();
 - `with server:`, `with client:`, `with semaphore.acquire ():`; object.name for every GObject property;
+- `async for delivery in queue:`, and `with delivery:`, which settles it;
 - segment.buf, a memoryview of shared memory, segment[0:4] = b'abcd', `with segment.locked ():`; the same for mapped files,
   and `with file.begin () as transaction:`.
 
@@ -314,13 +315,13 @@ def _running_loop():
     return loop
 
 
-def _bind(method, names, args, kwargs):
-    """All of the arguments by position; a timeout and a cancellable may be left out."""
+def _bind(method, names, defaults, args, kwargs):
+    """All of the arguments by position; a timeout, a cancellable, and what else has a default may be left out."""
     bound = list(args)
     for name in names[len(args):]:
-        if name not in kwargs and name not in _DEFAULTS:
+        if name not in kwargs and name not in defaults:
             raise TypeError('%s() misses the argument %r' % (method, name))
-        bound.append(kwargs.pop(name) if name in kwargs else _DEFAULTS[name])
+        bound.append(kwargs.pop(name) if name in kwargs else defaults[name])
     if kwargs:
         raise TypeError('%s() got an unexpected argument %r' % (method, next(iter(kwargs))))
     if 'timeout' in names:      # a float would be cut to milliseconds without a word
@@ -342,11 +343,16 @@ def _make_awaitable(cls, info):
     names = [argument.get_name() for argument in info.get_arguments()]
     names = names[:names.index('callback')]
     n = len(names)
+    # The method that blocks has the same ones.
+    blocking = vars(globals().get(cls.__name__, cls)).get(method[:-len('_async')])
+    defaults = {name: parameter.default for name, parameter in inspect.signature(blocking).parameters.items()
+                if parameter.default is not parameter.empty} if inspect.isfunction(blocking) else {}
+    defaults = {**_DEFAULTS, **defaults}
 
     def call(self, *args, **kwargs):
         callback = args[n] if len(args) > n else kwargs.pop('callback', None)
         user_data = args[n + 1:]
-        bound = _bind(method, names, args[:n], kwargs)
+        bound = _bind(method, names, defaults, args[:n], kwargs)
         loop = _running_loop() if callback is None else None
         if loop is None:
             return start(self, *bound, callback, *user_data)
@@ -891,6 +897,120 @@ class MappedFileManager(Ipc.MappedFileManager):
 
     def sync_all(self, cancellable=None):
         return super().sync_all(cancellable)
+
+
+# ---- queues --------------------------------------------------------------------------------------------------------
+
+@_export
+@override
+class Delivery(Ipc.Delivery):
+    """
+    A message that was taken, to be settled. At the end of `with delivery:`, or `async with`, it is acknowledged, or after an
+    exception it is given back, to come again; unless it was settled in the block.
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('it comes from an Ipc.MessageQueue')
+
+    def ack(self, cancellable=None):
+        """It is done."""
+        return super().ack(cancellable)
+
+    def nack(self, delay=-1, cancellable=None):
+        """It comes again after delay milliseconds; -1: longer each time."""
+        return super().nack(operator.index(delay), cancellable)
+
+    def reject(self, reason=None, cancellable=None):
+        """It becomes a dead letter."""
+        return super().reject(reason, cancellable)
+
+    def extend(self, duration, cancellable=None):
+        """Nobody else gets it before duration milliseconds have passed."""
+        return super().extend(operator.index(duration), cancellable)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *exception):
+        try:
+            self.ack() if kind is None else self.nack()
+        except GLib.Error as error:
+            if not is_error(error, Ipc.Error.NOT_HELD):
+                raise
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, *exception):
+        try:
+            await (self.ack_async() if kind is None else self.nack_async())
+        except GLib.Error as error:
+            if not is_error(error, Ipc.Error.NOT_HELD):
+                raise
+
+    def __repr__(self):
+        return '<Ipc.Delivery %d of %r, attempt %d>' % (self.get_id(), self.get_queue_name(), self.get_attempt())
+
+
+@_export
+@override
+class MessageQueue(Ipc.MessageQueue):
+    """Messages to be taken: `async for delivery in queue:` waits for one after the other, until the queue is deleted."""
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError('use an Ipc.QueueManager')
+
+    def publish(self, message, priority=Ipc.Priority.NORMAL, ttl=0, delay=0, dedup_id=None, cancellable=None):
+        """Puts a message into the queue, and returns its id. ttl and delay are milliseconds."""
+        return super().publish(message, priority, operator.index(ttl), operator.index(delay), dedup_id, cancellable)
+
+    def publish_many(self, messages, priority=Ipc.Priority.NORMAL, ttl=0, delay=0, cancellable=None):
+        """Puts all of them into the queue, and returns how many."""
+        return super().publish_many(messages, priority, operator.index(ttl), operator.index(delay), cancellable)
+
+    def consume(self, timeout=Ipc.TIMEOUT_DEFAULT, cancellable=None):
+        """Waits for an Ipc.Delivery: `with queue.consume (5000) as delivery:`"""
+        return super().consume(operator.index(timeout), cancellable)
+
+    def peek(self, max=10, cancellable=None):
+        return super().peek(operator.index(max), cancellable)
+
+    def purge(self, cancellable=None):
+        return super().purge(cancellable)
+
+    def list_dead(self, max=1000, cancellable=None):
+        return super().list_dead(operator.index(max), cancellable)
+
+    def redrive(self, id=0, cancellable=None):
+        """Puts dead letters back, all or that one, and returns how many."""
+        return super().redrive(operator.index(id), cancellable)
+
+    async def __aiter__(self):
+        try:
+            while True:
+                yield await self.consume_async(-1)
+        except GLib.Error as error:
+            if not is_error(error, Ipc.Error.DELETED):
+                raise
+
+    def __repr__(self):
+        return '<Ipc.MessageQueue %r>' % self.get_name()
+
+
+@_export
+@override
+class QueueManager(Ipc.QueueManager):
+    def __init__(self, scope=None, **properties):
+        super().__init__(scope=scope, **properties)
+
+    def create_queue(self, name, cancellable=None):
+        return super().create_queue(name, cancellable)
+
+    def open_queue(self, name, cancellable=None):
+        return super().open_queue(name, cancellable)
+
+    def delete_queue(self, name, cancellable=None):
+        return super().delete_queue(name, cancellable)
 
 
 # ---- what is the same for every class ------------------------------------------------------------------------------

@@ -403,18 +403,20 @@ start_to_take (IpcMessageQueue *self)
 static void
 tell_error (IpcMessageQueue *self)
 {
-  GError *error;
-  Wait *wait = NULL;
+  g_autoptr(GError) error = NULL;
+  GQueue waits = G_QUEUE_INIT;
+  Wait *wait;
 
   g_mutex_lock (&self->lock);
   error = g_steal_pointer (&self->take.error);
   if (error != NULL)
-    wait = g_queue_pop_head (&self->waits);
+    {
+      waits = self->waits;
+      g_queue_init (&self->waits);
+    }
   g_mutex_unlock (&self->lock);
-  if (wait != NULL)
-    fail_wait (self, wait, error);
-  else
-    g_clear_error (&error);
+  while ((wait = g_queue_pop_head (&waits)) != NULL)
+    fail_wait (self, wait, g_error_copy (error));
 }
 
 gint64
@@ -573,6 +575,14 @@ ipc_message_queue_remove_consumer (IpcMessageQueue *self, IpcConsumer *consumer)
 
 /* ---- live copies ---- */
 
+/* A store of several processes is told that copies of what the others publish are wanted. */
+static void
+set_subscribed (IpcMessageQueue *self, gboolean subscribed)
+{
+  if (STORE_CALL (self, subscribe) != NULL)
+    STORE_CALL (self, subscribe) (STORE (self), self->name, subscribed);
+}
+
 /**
  * ipc_message_queue_subscribe:
  * @self: the queue
@@ -590,6 +600,7 @@ IpcSubscription *
 ipc_message_queue_subscribe (IpcMessageQueue *self, IpcSubscriptionFunc callback, gpointer user_data, GDestroyNotify destroy)
 {
   IpcSubscription *subscription;
+  gboolean is_first;
 
   g_return_val_if_fail (IPC_IS_MESSAGE_QUEUE (self), NULL);
   g_return_val_if_fail (callback != NULL, NULL);
@@ -598,25 +609,27 @@ ipc_message_queue_subscribe (IpcMessageQueue *self, IpcSubscriptionFunc callback
   g_atomic_int_inc (&self->center->n_subscribed);
   g_mutex_lock (&self->lock);
   g_ptr_array_add (self->subscriptions, g_object_ref (subscription));
+  is_first = self->subscriptions->len == 1;
   g_mutex_unlock (&self->lock);
-  if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->subscribe != NULL)
-    STORE_CALL (self, subscribe) (STORE (self), self->name, TRUE);
+  if (is_first)
+    set_subscribed (self, TRUE);
   return subscription;
 }
 
 void
 ipc_message_queue_remove_subscription (IpcMessageQueue *self, IpcSubscription *subscription)
 {
-  gboolean removed;
+  gboolean removed, is_last;
 
   g_mutex_lock (&self->lock);
   removed = g_ptr_array_remove (self->subscriptions, subscription);
+  is_last = self->subscriptions->len == 0;
   g_mutex_unlock (&self->lock);
   if (!removed)
     return;
   g_atomic_int_add (&self->center->n_subscribed, -1);
-  if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->subscribe != NULL)
-    STORE_CALL (self, subscribe) (STORE (self), self->name, FALSE);
+  if (is_last)
+    set_subscribed (self, FALSE);
 }
 
 void

@@ -184,6 +184,7 @@ ipc_message_queue_serve (IpcMessageQueue *self)
     return next;
   if (IPC_QUEUE_STORE_GET_IFACE (STORE (self))->arm != NULL)
     STORE_CALL (self, arm) (STORE (self));
+  g_atomic_int_set (&self->center->is_watched, TRUE);
   count (self, &after);
   self->notified = after;
   notify_changes (self, &before, &after);

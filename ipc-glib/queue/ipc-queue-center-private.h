@@ -16,6 +16,9 @@ typedef struct _IpcQueueCall IpcQueueCall;
 /* A queue was made or deleted: in the context, what a manager does about it. */
 typedef void (*IpcQueueCenterFunc) (gpointer manager, IpcQueueEvent event, const char *queue);
 
+/* The same for all events, and those of which somebody has counted himself in. */
+typedef void (*IpcQueueCenterObserver) (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item);
+
 struct _IpcQueueCenter
 {
   GObject parent_instance;
@@ -26,9 +29,12 @@ struct _IpcQueueCenter
   IpcHandedOut *queues;         /* (owned) (element-type IpcMessageQueue) in the context */
   gpointer manager;             /* (nullable) (not owned) until ipc_queue_center_forget() */
   IpcQueueCenterFunc func;
+  IpcQueueCenterObserver observer;      /* (nullable) in the context: who serves the queues to others */
+  gpointer observer_data;
   GSource *source;              /* (owned) */
 
   gint n_interested;            /* (atomic) who wants to know that something is available */
+  gint is_watched;              /* (atomic) somebody listens to a queue */
   gint n_subscribed;            /* (atomic) who wants to have what is published */
   gint default_timeout;         /* (atomic) ms */
   gint max_retries;             /* (atomic) for deliveries to tell */

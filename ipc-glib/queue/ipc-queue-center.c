@@ -59,7 +59,7 @@ static void
 listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
 {
   IpcQueueCenter *self = data;
-  gboolean wake = !is_about_availability (event) || g_atomic_int_get (&self->n_interested) > 0;
+  gboolean wake = !is_about_availability (event) || g_atomic_int_get (&self->n_interested) > 0 || g_atomic_int_get (&self->is_watched);
 
   g_mutex_lock (&self->lock);
   tell_sleepers_locked (self);
@@ -221,6 +221,8 @@ tell (IpcQueueCenter *self, IpcQueueEvent event, const char *name, IpcQueueItem 
 
   if (self->manager != NULL && (event == IPC_QUEUE_EVENT_CREATED || event == IPC_QUEUE_EVENT_DELETED))
     self->func (self->manager, event, name);
+  if (self->observer != NULL)
+    self->observer (self->observer_data, event, name, item);
   if (queue != NULL)
     ipc_message_queue_handle (queue, event, item);
 }

@@ -78,6 +78,9 @@ static IpcMessageQueue *
 list_and_hand_out (IpcQueueManager *self, const char *name)
 {
   ipc_queue_manager_set_listed (self, name, TRUE);
+  /* Whoever begins to listen to it in this turn is heard of. */
+  if (ipc_queue_manager_supports (self, IPC_QUEUE_FEATURE_SHARED))
+    ipc_queue_center_wake (self->center);
   return ipc_queue_manager_hand_out (self, name);
 }
 

@@ -13,6 +13,7 @@ struct _IpcQueueManager
   IpcQueueCenter *center;       /* (owned) */
   IpcQueueLimits limits;
   IpcDurability durability;
+  struct _IpcQueueHost *host;   /* (owned) (nullable) who serves them to others */
   GListStore *items;            /* (owned) (element-type IpcMessageQueue) */
   unsigned generation;          /* of forks */
 };

@@ -6,7 +6,9 @@
 
 #include "base/ipc-error-private.h"
 #include "ipc-enums.h"
+#include "queue/ipc-queue-host-private.h"
 #include "queue/ipc-queue-memory-store-private.h"
+#include "queue/ipc-queue-remote-store-private.h"
 #ifdef IPC_HAVE_SQLITE
 #include "queue/ipc-queue-sqlite-store-private.h"
 #endif
@@ -29,6 +31,7 @@
  * | `sqlite:PATH` | in a database that several processes use without a server |
  * | `sqlite:NAME` | the same, in `$XDG_STATE_HOME/ipc-glib` |
  * | `sqlite:` | the one there that all programs of the user share |
+ * | `ipc:ADDRESS` | in another process, which serves them there with [method@Ipc.QueueManager.serve] |
  *
  * [method@Ipc.QueueManager.supports] tells what such a store can do.
  *
@@ -41,11 +44,16 @@
  * ## When a process dies
  *
  * Queues in memory are gone with it. Those in a database are there, with all that was acknowledged to whoever published; what a process had
- * and did not settle goes to others at once.
+ * and did not settle goes to others at once. What a process that uses queues of another one had taken and not settled goes back as soon as
+ * it is gone, and counts as an attempt. If the process that serves them dies, what is asked for fails until there is another one: with
+ * %IPC_ERROR_NOT_CONNECTED, or with %IPC_ERROR_UNCERTAIN where it may have been done. Nothing is published again by itself.
  *
  * ## Caveats
  *
  * - Each manager has a store of its own: queues in memory are shared by handing on the manager or the queue.
+ * - The settings of a manager for `ipc:ADDRESS` are those of the process that serves the queues, as they were when it was made. To set
+ *   them has no effect.
+ * - A process that serves queues and uses them by `ipc:ADDRESS` in the same main context would wait for itself: that fails.
  * - Queues are not cleaned up by age: [method@Ipc.Manager.cleanup] removes nothing.
  *
  * Since: 0.1
@@ -123,8 +131,12 @@ static void
 event_cb (gpointer manager, IpcQueueEvent event, const char *queue)
 {
   IpcQueueManager *self = manager;
+  g_autoptr(GError) error = NULL;
+  gboolean exists = IPC_QUEUE_STORE_GET_IFACE (self->center->store)->has_queue (self->center->store, queue, &error);
 
-  ipc_queue_manager_set_listed (self, queue, IPC_QUEUE_STORE_GET_IFACE (self->center->store)->has_queue (self->center->store, queue, NULL));
+  /* A store that cannot be asked has not lost it. */
+  if (exists || g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_FOUND))
+    ipc_queue_manager_set_listed (self, queue, exists);
 }
 
 /* ---- settings ---- */
@@ -434,6 +446,7 @@ ipc_queue_manager_dispose (GObject *object)
 {
   IpcQueueManager *self = IPC_QUEUE_MANAGER (object);
 
+  g_clear_pointer (&self->host, ipc_queue_host_stop);
   ipc_queue_center_forget (self->center);
   g_list_store_remove_all (self->items);
   G_OBJECT_CLASS (ipc_queue_manager_parent_class)->dispose (object);
@@ -636,16 +649,17 @@ ipc_queue_manager_new (IpcScope *scope)
   return g_object_new (IPC_TYPE_QUEUE_MANAGER, "scope", scope, NULL);
 }
 
-#ifdef IPC_HAVE_SQLITE
 /* Takes STORE. What is in it already is in the list from the beginning. */
 static IpcQueueManager *
-new_for_store (IpcQueueStore *store, const char *uri)
+new_for_store (IpcQueueStore *store, const char *uri, const IpcQueueLimits *limits)
 {
   g_auto(GStrv) names = NULL;
   IpcQueueManager *self = ipc_queue_manager_new (NULL);
 
   g_free (self->uri);
   self->uri = g_strdup (uri);
+  if (limits != NULL)
+    self->limits = *limits;
   use_store (self, store);
   names = IPC_QUEUE_STORE_GET_IFACE (store)->list_queues (store, NULL);
   for (guint i = 0; names != NULL && names[i] != NULL; i++)
@@ -654,12 +668,22 @@ new_for_store (IpcQueueStore *store, const char *uri)
 }
 
 static IpcQueueManager *
+new_for_address (const char *uri, GError **error)
+{
+  IpcQueueLimits limits;
+  IpcQueueStore *store = ipc_queue_remote_store_new (uri + strlen ("ipc:"), &limits, error);
+
+  return store != NULL ? new_for_store (store, uri, &limits) : NULL;
+}
+
+#ifdef IPC_HAVE_SQLITE
+static IpcQueueManager *
 new_for_sqlite (const char *part, GError **error)
 {
   g_autofree char *uri = NULL;
   IpcQueueStore *store = ipc_queue_sqlite_store_new (part, &uri, error);
 
-  return store != NULL ? new_for_store (store, uri) : NULL;
+  return store != NULL ? new_for_store (store, uri, NULL) : NULL;
 }
 #endif
 
@@ -668,11 +692,13 @@ new_for_sqlite (const char *part, GError **error)
  * @uri: where the queues are kept
  * @error: return location for an error
  *
- * Makes a manager of the queues that are kept somewhere.
+ * Makes a manager of the queues that are kept somewhere. For `ipc:ADDRESS` it waits until it is connected, and blocks the thread meanwhile.
  *
  * Errors: %IPC_ERROR_UNSUPPORTED for a URI of a kind that this library does not know; %IPC_ERROR_INVALID_ARGUMENT for one that
  * makes no sense; of a database, %IPC_ERROR_WRONG_TYPE for a file that is none or another program's, %IPC_ERROR_VERSION for one of a later
  * version, %IPC_ERROR_CORRUPT, %IPC_ERROR_UNSAFE_PATH, %IPC_ERROR_PERMISSION_DENIED, %IPC_ERROR_NO_SPACE: the file is as it was.
+ * For `ipc:ADDRESS` those of [method@Ipc.Client.open], %IPC_ERROR_UNKNOWN_TYPE where something else is served, and
+ * %IPC_ERROR_VERSION.
  *
  * Returns: (transfer full): the manager, or %NULL with @error set
  *
@@ -686,6 +712,8 @@ ipc_queue_manager_new_for_uri (const char *uri, GError **error)
 
   if (g_strcmp0 (uri, "memory:") == 0)
     return ipc_queue_manager_new (NULL);
+  if (g_str_has_prefix (uri, "ipc:"))
+    return new_for_address (uri, error);
   if (strchr (uri, ':') == NULL || uri[0] == ':')
     g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "\"%s\" is not the URI of a store of queues", uri);
   else if (g_str_has_prefix (uri, "memory:"))
@@ -699,7 +727,42 @@ ipc_queue_manager_new_for_uri (const char *uri, GError **error)
 #endif
   else
     g_set_error (error, IPC_ERROR, IPC_ERROR_UNSUPPORTED,
-                 "\"%.*s\" is no kind of store of queues that this library knows; it knows \"memory:\" and \"sqlite:\"",
+                 "\"%.*s\" is no kind of store of queues that this library knows; it knows \"memory:\", \"sqlite:\" and \"ipc:\"",
                  (int) (strchr (uri, ':') - uri + 1), uri);
   return NULL;
+}
+
+/**
+ * ipc_queue_manager_serve:
+ * @self: the manager
+ * @address: where: an address as [ctor@Ipc.SocketServer.new] takes it, in the scope of the manager
+ * @error: return location for an error
+ *
+ * Serves the queues to other processes of this user, which reach them with the URI `ipc:ADDRESS`. It goes on as long as there is the manager,
+ * in the main context in which it was made.
+ *
+ * What a process has taken and not settled goes back as soon as it is gone, and counts as an attempt.
+ *
+ * Errors: %IPC_ERROR_ALREADY if it serves them at an address already; %IPC_ERROR_FORKED; those of [method@Ipc.Server.start].
+ *
+ * Returns: %FALSE with @error set
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_queue_manager_serve (IpcQueueManager *self, const char *address, GError **error)
+{
+  g_return_val_if_fail (IPC_IS_QUEUE_MANAGER (self), FALSE);
+  g_return_val_if_fail (address != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (!ipc_error_check_fork (self->generation, "the manager", error))
+    return FALSE;
+  if (self->host != NULL)
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_ALREADY, "the queues are served at \"%s\" already", ipc_server_get_address (self->host->server));
+      return FALSE;
+    }
+  self->host = ipc_queue_host_new (self, address, error);
+  return self->host != NULL;
 }

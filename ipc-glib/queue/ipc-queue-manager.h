@@ -20,6 +20,10 @@ IpcQueueManager   *ipc_queue_manager_new_for_uri          (const char           
                                                            GError              **error) G_GNUC_WARN_UNUSED_RESULT;
 
 IPC_AVAILABLE_IN_0_1
+gboolean           ipc_queue_manager_serve                (IpcQueueManager      *self,
+                                                           const char           *address,
+                                                           GError              **error);
+
 IpcDurability     ipc_queue_manager_get_durability   (IpcQueueManager *self);
 IPC_AVAILABLE_IN_0_1
 void              ipc_queue_manager_set_durability   (IpcQueueManager *self, IpcDurability durability);

@@ -142,7 +142,7 @@ test_dead_letters (IpcTest *test)
   guint64 poison, rejected;
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_max_retries (fixture.manager, 2);
+  queue_test_set (&fixture, "max-retries", 2);
   poison = queue_test_publish (fixture.queue, "poison");
   for (guint i = 1; i <= 3; i++)
     {
@@ -235,7 +235,7 @@ test_default_ttl (IpcTest *test)
   g_auto(QueueTest) fixture = { 0 };
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_message_ttl (fixture.manager, 20);
+  queue_test_set (&fixture, "message-ttl", 20);
   queue_test_publish (fixture.queue, "short");
   queue_test_publish_full (fixture.queue, "for ever", IPC_PRIORITY_LOW, -1, 0, NULL);
   ipc_test_wait_for (ipc_message_queue_get_n_messages (fixture.queue) == 1);
@@ -296,7 +296,7 @@ test_full (IpcTest *test)
   g_autoptr(IpcDelivery) held = NULL;
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_max_queue_size (fixture.manager, 2);
+  queue_test_set (&fixture, "max-queue-size", 2);
   queue_test_publish (fixture.queue, "a");
   queue_test_publish_full (fixture.queue, "b", IPC_PRIORITY_NORMAL, 0, 60000, NULL);
   assert_full (fixture.queue, "c");
@@ -306,7 +306,7 @@ test_full (IpcTest *test)
   queue_test_ack (held);
   queue_test_publish (fixture.queue, "c");
   queue_test_expect (fixture.queue, "c");
-  ipc_queue_manager_set_max_queue_bytes (fixture.manager, 5000);
+  queue_test_set (&fixture, "max-queue-bytes", 5000);
   assert_full (fixture.queue, large);
   /* Headers are bytes, too. */
   {
@@ -328,14 +328,14 @@ test_overflow (IpcTest *test)
   g_auto(QueueTest) fixture = { 0 };
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_max_queue_size (fixture.manager, 2);
-  ipc_queue_manager_set_overflow_policy (fixture.manager, IPC_OVERFLOW_POLICY_DROP_OLDEST);
+  queue_test_set (&fixture, "max-queue-size", 2);
+  queue_test_set (&fixture, "overflow-policy", IPC_OVERFLOW_POLICY_DROP_OLDEST);
   queue_test_publish_full (fixture.queue, "high", IPC_PRIORITY_HIGH, 0, 0, NULL);
   queue_test_publish (fixture.queue, "old");
   queue_test_publish (fixture.queue, "new");
   queue_test_expect (fixture.queue, "high");
   queue_test_expect (fixture.queue, "new");
-  ipc_queue_manager_set_overflow_policy (fixture.manager, IPC_OVERFLOW_POLICY_DROP_NEWEST);
+  queue_test_set (&fixture, "overflow-policy", IPC_OVERFLOW_POLICY_DROP_NEWEST);
   queue_test_publish (fixture.queue, "a");
   queue_test_publish (fixture.queue, "b");
   queue_test_publish (fixture.queue, "c");
@@ -510,7 +510,7 @@ main (int argc, char **argv)
     { "deleted", test_deleted },
   };
 
-  ipc_test_init (&argc, &argv, NULL);
+  ipc_test_init (&argc, &argv, queue_test_roles);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     {
       g_autofree char *path = g_strdup_printf ("conformance/%s", tests[i].name);

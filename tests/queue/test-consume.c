@@ -4,6 +4,18 @@
  */
 #include "queue-test.h"
 
+#include <string.h>
+
+/* It becomes so, and stays so when all that was on its way has been seen. */
+#define settle_until(condition) \
+  G_STMT_START \
+  { \
+    ipc_test_wait_for (condition); \
+    ipc_test_settle (); \
+    g_assert_true (condition); \
+  } \
+  G_STMT_END
+
 static IpcDelivery *
 finish (IpcMessageQueue *queue, IpcTestAsync *async, GError **error)
 {
@@ -24,8 +36,7 @@ test_in_order (IpcTest *test)
   queue_test_init (&fixture, test->data);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &first);
   ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &second);
-  ipc_test_settle ();
-  g_assert_cmpuint (first.n_callbacks + second.n_callbacks, ==, 0);
+  settle_until (first.n_callbacks + second.n_callbacks == 0);
   queue_test_publish (fixture.queue, "a");
   queue_test_publish (fixture.queue, "b");
   a = finish (fixture.queue, &first, &error);
@@ -83,7 +94,7 @@ test_cancelled (IpcTest *test)
   g_auto(QueueTest) fixture = { 0 };
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_max_retries (fixture.manager, 1000);
+  queue_test_set (&fixture, "max-retries", 1000);
   queue_test_publish (fixture.queue, "x");
   for (guint n = 0; n < 12; n++)
     {
@@ -98,11 +109,10 @@ test_cancelled (IpcTest *test)
       delivery = finish (fixture.queue, &async, &error);
       if (delivery == NULL)
         g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-      ipc_test_settle ();
-      g_assert_cmpuint (async.n_callbacks, ==, 1);
+      settle_until (async.n_callbacks == 1);
       g_clear_object (&delivery);
       ipc_test_async_clear (&async);
-      ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 1);
+      settle_until (ipc_message_queue_get_n_ready (fixture.queue) == 1);
     }
 }
 
@@ -227,18 +237,12 @@ test_prefetch (IpcTest *test)
   received_init (&received, TRUE);
   publish_numbers (fixture.queue, 5);
   consumer = ipc_message_queue_start_consuming (fixture.queue, 2, deliver, &received, NULL);
-  ipc_test_wait_for (received.texts->len == 2);
-  ipc_test_settle ();
-  g_assert_cmpuint (received.texts->len, ==, 2);
+  settle_until (received.texts->len == 2);
   queue_test_ack (received.held->pdata[0]);
-  ipc_test_wait_for (received.texts->len == 3);
-  ipc_test_settle ();
-  g_assert_cmpuint (received.texts->len, ==, 3);
+  settle_until (received.texts->len == 3);
   /* To drop one makes room as well, and it comes again. */
   g_ptr_array_remove_index (received.held, 1);
-  ipc_test_wait_for (received.texts->len == 4);
-  ipc_test_settle ();
-  g_assert_cmpuint (received.texts->len, ==, 4);
+  settle_until (received.texts->len == 4);
   g_assert_cmpstr (received.texts->pdata[3], ==, "1");
   g_assert_cmpuint (ipc_consumer_get_message_count (consumer), ==, 4);
   g_assert_cmpint (ipc_consumer_get_last_message (consumer), >=, ipc_consumer_get_created_at (consumer));
@@ -246,9 +250,7 @@ test_prefetch (IpcTest *test)
   ipc_consumer_stop (consumer);
   ipc_consumer_stop (consumer);
   queue_test_ack (received.held->pdata[1]);
-  ipc_test_wait_for (received.texts->len == 4);
-  ipc_test_settle ();
-  g_assert_cmpuint (received.texts->len, ==, 4);
+  settle_until (received.texts->len == 4);
 }
 
 /* In turn, and each message once. */
@@ -267,7 +269,7 @@ test_competing (IpcTest *test)
   a = ipc_message_queue_start_consuming (fixture.queue, 1, deliver, &first, NULL);
   b = ipc_message_queue_start_consuming (fixture.queue, 1, deliver, &second, NULL);
   publish_numbers (fixture.queue, 10);
-  ipc_test_wait_for (first.texts->len + second.texts->len == 10);
+  settle_until (first.texts->len + second.texts->len == 10);
   g_assert_cmpuint (first.texts->len, ==, 5);
   g_assert_cmpstr (first.texts->pdata[0], ==, "0");
   g_assert_cmpstr (second.texts->pdata[0], ==, "1");
@@ -302,10 +304,8 @@ test_stopped_in_callback (IpcTest *test)
   publish_numbers (fixture.queue, 3);
   consumer = ipc_message_queue_start_consuming (fixture.queue, 10, deliver, &received, NULL);
   received.stops = consumer;
-  ipc_test_wait_for (received.texts->len == 1);
-  ipc_test_settle ();
-  g_assert_cmpuint (received.texts->len, ==, 1);
-  ipc_test_wait_for (ipc_message_queue_get_n_ready (fixture.queue) == 2);
+  settle_until (received.texts->len == 1);
+  settle_until (ipc_message_queue_get_n_ready (fixture.queue) == 2);
   other = ipc_message_queue_start_consuming (fixture.queue, 1, ack_only, &n_destroyed, count_destroyed);
   ipc_consumer_stop (other);
   g_assert_cmpuint (n_destroyed, ==, 1);
@@ -336,16 +336,13 @@ test_subscriptions (IpcTest *test)
   b = ipc_message_queue_subscribe (fixture.queue, copy, second, NULL);
   queue_test_publish (fixture.queue, "x");
   queue_test_publish_full (fixture.queue, "delayed", IPC_PRIORITY_NORMAL, 0, 60000, NULL);
-  ipc_test_settle ();
-  g_assert_cmpuint (first->len, ==, 2);
-  g_assert_cmpuint (second->len, ==, 2);
+  settle_until (first->len == 2 && second->len == 2);
   g_assert_cmpstr (first->pdata[0], ==, "x");
   g_assert_cmpstr (second->pdata[1], ==, "delayed");
   ipc_subscription_stop (a);
   queue_test_publish (fixture.queue, "y");
-  ipc_test_settle ();
+  settle_until (second->len == 3);
   g_assert_cmpuint (first->len, ==, 2);
-  g_assert_cmpuint (second->len, ==, 3);
   g_assert_cmpuint (ipc_subscription_get_message_count (b), ==, 3);
   g_assert_cmpstr (ipc_subscription_get_queue_name (b), ==, "jobs");
   ipc_subscription_stop (b);
@@ -373,6 +370,12 @@ keep_dead (IpcMessageQueue *queue, IpcDeadLetter *letter, gpointer place)
   *(IpcDeadLetter **) place = g_object_ref (letter);
 }
 
+static gboolean
+is_in_process (IpcTest *test)
+{
+  return g_strcmp0 (test->data, "memory:") == 0;
+}
+
 static void
 test_signals (IpcTest *test)
 {
@@ -391,18 +394,19 @@ test_signals (IpcTest *test)
   g_signal_connect_swapped (fixture.queue, "notify::n-ready", G_CALLBACK (count_destroyed), &n_notified);
   queue_test_publish (fixture.queue, "a");
   queue_test_publish (fixture.queue, "b");
-  ipc_test_settle ();
-  g_assert_cmpuint (n_available, ==, 1);
-  g_assert_cmpuint (n_notified, ==, 1);
+  settle_until (n_available >= 1 && n_notified >= 1);
+  /* Those of one turn of the loop are told of once; another process does not know of our turns. */
+  if (is_in_process (test))
+    g_assert_cmpuint (n_available + n_notified, ==, 2);
   queue_test_publish_full (fixture.queue, "short", IPC_PRIORITY_NORMAL, 10, 0, NULL);
-  ipc_test_wait_for (expired != NULL);
+  settle_until (expired != NULL);
   g_assert_cmpstr (expired, ==, "short");
   delivery = queue_test_take (fixture.queue, "a");
   g_assert_true (ipc_delivery_reject (delivery, "why", NULL, &error));
-  ipc_test_wait_for (dead != NULL);
+  settle_until (dead != NULL);
   g_assert_cmpstr (ipc_dead_letter_get_reason (dead), ==, "why");
   g_assert_true (ipc_queue_manager_delete_queue (fixture.manager, "jobs", NULL, &error));
-  ipc_test_wait_for (n_deleted == 1);
+  settle_until (n_deleted == 1);
 }
 
 /* Each change is told, also where nothing of the main context was involved. */
@@ -421,20 +425,16 @@ test_signals_again (IpcTest *test)
   ipc_test_settle ();
   queue_test_expect (fixture.queue, "a");
   queue_test_publish (fixture.queue, "b");
-  ipc_test_settle ();
-  g_assert_cmpuint (n_available, ==, 2);
+  settle_until (n_available == 2);
   delivery = queue_test_take (fixture.queue, "b");
-  ipc_test_settle ();
-  g_assert_cmpuint (n_ready, ==, 2);
+  settle_until (n_ready == 2);
   g_assert_cmpuint (n_unacked, ==, 1);
   queue_test_ack (delivery);
-  ipc_test_settle ();
-  g_assert_cmpuint (n_unacked, ==, 2);
+  settle_until (n_unacked == 2);
   queue_test_publish (fixture.queue, "c");
   ipc_test_settle ();
   g_assert_cmpint (ipc_message_queue_purge (fixture.queue, NULL, NULL), ==, 1);
-  ipc_test_settle ();
-  g_assert_cmpuint (n_ready, ==, 4);
+  settle_until (n_ready == 4);
 }
 
 static void
@@ -515,7 +515,7 @@ test_nested (IpcTest *test)
 int
 main (int argc, char **argv)
 {
-  ipc_test_init (&argc, &argv, NULL);
+  ipc_test_init (&argc, &argv, queue_test_roles);
   queue_test_add ("consume/in-order", test_in_order);
   queue_test_add ("consume/delayed", test_delayed);
   queue_test_add ("consume/timeouts", test_timeouts);
@@ -527,7 +527,8 @@ main (int argc, char **argv)
   queue_test_add ("consume/stopped-in-callback", test_stopped_in_callback);
   queue_test_add ("consume/subscriptions", test_subscriptions);
   queue_test_add ("consume/signals", test_signals);
-  queue_test_add ("consume/signals-again", test_signals_again);
+  /* Each change by itself is only told where it is made. */
+  queue_test_add_local ("consume/signals-again", test_signals_again);
   queue_test_add ("consume/deleted-while-waiting", test_deleted_while_waiting);
   queue_test_add ("consume/many-waits", test_many_waits);
   queue_test_add ("consume/nested", test_nested);

@@ -202,7 +202,7 @@ test_random (IpcTest *test)
   Run run = { .rand = rand, .all = all, .max_retries = 2 };
 
   queue_test_init (&fixture, test->data);
-  ipc_queue_manager_set_max_retries (fixture.manager, run.max_retries);
+  queue_test_set (&fixture, "max-retries", run.max_retries);
   run.queue = fixture.queue;
   /* One that waits for a disk takes longer for each. */
   for (guint i = 0; i < (g_strcmp0 (test->data, "memory:") == 0 ? STEPS : STEPS / 10); i++)
@@ -214,7 +214,7 @@ test_random (IpcTest *test)
 int
 main (int argc, char **argv)
 {
-  ipc_test_init (&argc, &argv, NULL);
+  ipc_test_init (&argc, &argv, queue_test_roles);
   queue_test_add ("model/random", test_random);
   return ipc_test_run ();
 }

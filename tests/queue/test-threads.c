@@ -144,7 +144,7 @@ test_dropped_in_thread (IpcTest *test)
 int
 main (int argc, char **argv)
 {
-  ipc_test_init (&argc, &argv, NULL);
+  ipc_test_init (&argc, &argv, queue_test_roles);
   queue_test_add ("threads/many", test_many);
   queue_test_add ("threads/into-context", test_into_context);
   queue_test_add ("threads/dropped-in-thread", test_dropped_in_thread);

@@ -209,6 +209,59 @@ def handed_over(directory):
         equal(server.end(signal.SIGTERM), 0)
 
 
+def serve_queues():
+    server = Program(os.environ['GIPC'], 'queue', 'serve', '--max-retries', '2', 'queues')
+    equal(server.line(server.stderr), 'serving queues at queues')
+    return server
+
+
+def publish(*texts):
+    result = run(os.environ['QUEUE_PUBLISH'], 'ipc:queues', 'jobs', *texts)
+    equal((result.returncode, result.stdout.decode(), result.stderr), (0, ''.join('published %s\n' % text for text in texts), b''))
+
+
+@case
+def jobs(directory):
+    """One that fails comes again, before those behind it, until it is dead."""
+    with serve_queues() as server:
+        publish('one', 'bad two', 'three')
+        result = run(os.environ['QUEUE_WORKER'], 'ipc:queues', 'jobs', '5')
+        equal((result.returncode, result.stderr), (0, b''))
+        equal(result.stdout.decode().splitlines(),
+              ['did one'] + ['failed bad two, attempt %d' % i for i in (1, 2, 3)] + ['did three', 'dead bad two, after 3 attempts'])
+        # Of two, each does some, and together they do all.
+        with Program(os.environ['QUEUE_WORKER'], 'ipc:queues', 'jobs', '3') as first, \
+                Program(os.environ['QUEUE_WORKER'], 'ipc:queues', 'jobs', '3') as second:
+            publish(*'abcdef')
+            done = []
+            for worker in first, second:
+                equal(worker.end(), 0)
+                done += [line for line in worker.rest(worker.stdout) if line.startswith('did ')]
+            equal(sorted(done), ['did ' + text for text in 'abcdef'])
+        equal(server.end(signal.SIGTERM), 0)
+
+
+@case
+def copies(directory):
+    with serve_queues():
+        publish('before')
+        with Program(os.environ['QUEUE_SUBSCRIBE'], 'ipc:queues', 'jobs', '2') as first, \
+                Program(os.environ['QUEUE_SUBSCRIBE'], 'ipc:queues', 'jobs', '2') as second:
+            for subscriber in first, second:
+                equal(subscriber.line(subscriber.stdout), 'subscribed to jobs')
+            publish('a', 'b')
+            for subscriber in first, second:
+                equal((subscriber.end(), subscriber.rest(subscriber.stdout)), (0, ['heard a', 'heard b']))
+        equal(run(os.environ['QUEUE_WORKER'], 'ipc:queues', 'jobs', '3').stdout, b'did before\ndid a\ndid b\n')
+
+
+@case
+def no_queues(directory):
+    for variable, rest in ('QUEUE_PUBLISH', ['x']), ('QUEUE_WORKER', ['1']), ('QUEUE_SUBSCRIBE', ['1']):
+        result = run(os.environ[variable], 'ipc:nobody', 'jobs', *rest)
+        equal((result.returncode, b'nobody' in result.stderr), (1, True), result)
+
+
 @case
 def noted(directory):
     """A file that is changed by transactions, by many at a time."""
@@ -229,7 +282,8 @@ def usage(directory):
     for arguments in ('no such name', '1', '0'), ('example', '4097', '0'):
         equal(limit(*arguments).returncode, 1, arguments)
     for variable in ('ECHO_SERVER', 'ECHO_CLIENT', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'FD_CLIENT',
-                     'SEMAPHORE_LIMIT', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER', 'MEMORY_CLIENT', 'FILE_NOTE'):
+                     'SEMAPHORE_LIMIT', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER', 'MEMORY_CLIENT', 'FILE_NOTE',
+                     'QUEUE_PUBLISH', 'QUEUE_WORKER', 'QUEUE_SUBSCRIBE'):
         equal(run(os.environ[variable]).returncode, 2, variable)
     for variable in 'ECHO_SERVER', 'CHAT_SERVER', 'CHAT_CLIENT', 'FD_SERVER', 'MEMORY_WRITER', 'MEMORY_READER', 'MEMORY_SERVER':
         equal(run(os.environ[variable], 'no such name').returncode, 1, variable)
@@ -237,4 +291,4 @@ def usage(directory):
 
 if __name__ == '__main__':
     sys.exit(run_cases(echo, echo_client_waits_for_its_server, chat, descriptors, activated, limited, limited_and_killed,
-                       frames, handed_over, noted, usage))
+                       frames, handed_over, noted, jobs, copies, no_queues, usage))

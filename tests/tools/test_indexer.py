@@ -534,6 +534,72 @@ def demonstration(directory):
     check_counters(report_of(result.stdout), uncounted=(0, 0))
 
 
+def queue_counts(uri):
+    """What is in each of the two queues: (jobs that are left, results and the plan)."""
+    listed = run(os.environ['GIPC'], 'queue', 'list', '--json', '--uri', uri)
+    rows = {row['name'].split('-')[1]: row['n_messages'] for row in map(json.loads, listed.stdout.splitlines())}
+    return rows.get('jobs', 0), rows.get('results', 0)
+
+
+def kill_at(directory, tree, uri, n_results, victims):
+    """Kills -9 the coordinator, or its workers, when so many results are there."""
+    indexer = Program(INDEXER, str(tree), '--output', str(directory / 'index'), '--workers', 'c,c', '--batch', '1', '--resume', uri)
+    with indexer:
+        deadline = time.monotonic() + DEADLINE
+        while queue_counts(uri)[1] < n_results and indexer.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise AssertionError('there are no %d results' % n_results)
+        if victims == 'coordinator':
+            indexer.end(signal.SIGKILL)
+        else:
+            children = pathlib.Path('/proc/%d/task/%d/children' % (indexer.pid, indexer.pid))
+            for pid in children.read_text().split() if children.exists() else []:
+                os.kill(int(pid), signal.SIGKILL)
+            indexer.end()
+    # What it had no time to remove.
+    for left in (directory / 'temporary').iterdir():
+        shutil.rmtree(left)
+
+
+@case
+def resumed(directory):
+    """The coordinator and the workers are killed again and again: the index is complete and exact."""
+    uri = 'sqlite:%s' % (directory / 'jobs.db')
+    if b'without SQLite' in run(os.environ['GIPC'], 'queue', 'list', '--uri', uri).stderr:
+        raise Skip('SQLite is not there')
+    tree = make_tree(directory, 400)
+    output = directory / 'index'
+    for n_results, victims in (1, 'coordinator'), (40, 'coordinator'), (90, 'workers'), (150, 'coordinator'), (200, 'workers'):
+        kill_at(directory, tree, uri, n_results, victims)
+        equal(output.exists(), False, 'it is not done yet')
+    result = run(INDEXER, str(tree), '--output', str(output), '--workers', 'c,c', '--resume', uri)
+    equal(result.returncode, 0, result)
+    equal(output.read_bytes() == sha256sum(tree), True, 'the index is what sha256sum prints')
+    done = int(re.search(rb'^resumed +(\d+) files', result.stdout, re.M).group(1))
+    equal(199 <= done < len(list(files_below(tree))), True, result.stdout)
+    equal(report_of(result.stdout)[0]['files'], len(list(files_below(tree))))
+    # Nothing is left, and the next time it begins anew.
+    equal(run(os.environ['GIPC'], 'queue', 'list', '--uri', uri).stdout, b'')
+    (tree / 'new file').write_bytes(b'x')
+    equal(run(INDEXER, str(tree), '--output', str(output), '--workers', 'c', '--resume', uri).returncode, 0)
+    equal(output.read_bytes() == sha256sum(tree), True)
+
+
+@case
+def resumed_over_a_socket(directory):
+    """Queues that another process serves; a plan that was not complete is made anew."""
+    tree = make_tree(directory, 50)
+    output = directory / 'index'
+    with Program(os.environ['GIPC'], 'queue', 'serve', 'queues') as server:
+        server.line(server.stderr)
+        kill_at(directory, tree, 'ipc:queues', 20, 'coordinator')
+        result = run(INDEXER, str(tree), '--output', str(output), '--workers', 'c', '--resume', 'ipc:queues')
+        equal((result.returncode, b'resumed' in result.stdout), (0, True), result)
+        equal(output.read_bytes() == sha256sum(tree), True)
+    problem = run(INDEXER, str(tree), '--output', str(output), '--workers', 'c', '--resume', 'ipc:queues')
+    equal((problem.returncode, b'queues' in problem.stderr), (1, True), problem)
+
+
 if __name__ == '__main__':
     sys.exit(run_cases(one_c_worker, several_c_workers, controlled_from_a_shell, python_worker, gjs_worker, all_languages,
                        a_worker_without_the_library, kill_one, kill_9_while_others_wait, a_worker_that_leaves,
@@ -542,4 +608,4 @@ if __name__ == '__main__':
                        a_killed_reader_gives_its_permit_back, all_workers_die, a_worker_that_cannot_start,
                        interrupted, the_coordinator_is_killed, how_the_directory_is_named,
                        the_index_is_not_in_the_index, empty_directory, unreadable, a_file_that_vanishes, usage,
-                       progress_on_a_terminal, demonstration))
+                       progress_on_a_terminal, demonstration, resumed, resumed_over_a_socket))

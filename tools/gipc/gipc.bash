@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# Completes verbs, options and the names of servers, semaphores and segments for gipc.
+# Completes verbs, options and the names of servers, queues, semaphores and segments for gipc.
 
 _gipc_complete_words()
 {
@@ -90,18 +90,54 @@ _gipc_file()
   fi
 }
 
+_gipc_queue()
+{
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[2]} i n=0
+
+  if ((COMP_CWORD == 2)); then
+    _gipc_complete_words $'publish\nconsume\nlist\nstats\npeek\ndead\nredrive\npurge\ndelete\nserve\n--help' "$current"
+    return
+  fi
+  for ((i = 3; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --uri|-u|--type|--priority|-p|--ttl|-T|--delay|-d|--dedup-id|-i|--count|-n|--timeout|-t|--exec|-e|--max-size|-s|--max-retries|-r) ((i++)) ;;
+      -?*) ;;
+      *) ((n++)) ;;
+    esac
+  done
+  case $previous in
+    --priority|-p) _gipc_complete_words $'low\nnormal\nhigh\ncritical' "$current"; return ;;
+    --exec|-e|--uri|-u) compopt -o default; return ;;
+    --type|--ttl|-T|--delay|-d|--dedup-id|-i|--count|-n|--timeout|-t|--max-size|-s|--max-retries|-r) return ;;
+  esac
+  if [[ $current == -* ]]; then
+    case $verb in
+      publish) _gipc_complete_words $'--uri\n--type\n--priority\n--ttl\n--delay\n--dedup-id\n--lines\n--json\n--help' "$current" ;;
+      consume) _gipc_complete_words $'--uri\n--count\n--follow\n--timeout\n--exec\n--delay\n--json\n--help' "$current" ;;
+      list|stats) _gipc_complete_words $'--uri\n--json\n--help' "$current" ;;
+      peek|dead) _gipc_complete_words $'--uri\n--count\n--json\n--help' "$current" ;;
+      serve) _gipc_complete_words $'--uri\n--max-size\n--max-retries\n--help' "$current" ;;
+      redrive|purge|delete) _gipc_complete_words $'--uri\n--help' "$current" ;;
+    esac
+    return
+  fi
+  ((n == 0)) || return
+  case $verb in publish|consume|stats|peek|dead|redrive|purge|delete) _gipc_complete_words "$(_gipc_names gipc queue list)" "$current" ;; esac
+}
+
 _gipc()
 {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} i n=0
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    _gipc_complete_words $'listen\ncall\nsend\nlist\nfile\nmemory\nmonitor\nsemaphore\n--help\n--version' "$current"
+    _gipc_complete_words $'listen\ncall\nsend\nlist\nfile\nmemory\nmonitor\nqueue\nsemaphore\n--help\n--version' "$current"
     return
   fi
   case $verb in
     file) _gipc_file; return ;;
     memory) _gipc_memory; return ;;
+    queue) _gipc_queue; return ;;
     semaphore) _gipc_semaphore; return ;;
   esac
   case $previous in --timeout|-t|--interval|-i|--count|-n) return ;; esac

@@ -34,6 +34,7 @@ int gipc_listen (const GipcVerb *verb, int argc, char **argv);
 int gipc_file (const GipcVerb *verb, int argc, char **argv);
 int gipc_memory (const GipcVerb *verb, int argc, char **argv);
 int gipc_monitor (const GipcVerb *verb, int argc, char **argv);
+int gipc_queue  (const GipcVerb *verb, int argc, char **argv);
 int gipc_semaphore (const GipcVerb *verb, int argc, char **argv);
 int gipc_send   (const GipcVerb *verb, int argc, char **argv);
 

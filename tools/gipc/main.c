@@ -33,6 +33,8 @@ static const GipcVerb verbs[] = {
   { "monitor", "ADDRESS|--all", "show what goes through servers, refreshed",
     "On a terminal the lines are refreshed in place. Servers may come and go.\n"
     "SIGINT and SIGTERM end it.", 0, 1, gipc_monitor },
+  { "queue", "VERB …", "publish, take, list, look at messages of queues",
+    "What a verb takes: gipc queue VERB --help", 1, G_MAXUINT, gipc_queue },
   { "semaphore", "VERB …", "make, list, show, delete semaphores, and run commands with them",
     "What a verb takes: gipc semaphore VERB --help", 1, G_MAXUINT, gipc_semaphore },
 };

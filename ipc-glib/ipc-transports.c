@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of transports: one line each.
+ */
+#include "ipc-socket-client.h"
+#include "ipc-socket-server.h"
+#include "messaging/ipc-transports-private.h"
+
+const IpcTransportEntry ipc_transports[] = {
+  { NULL, ipc_socket_server_get_type, ipc_socket_client_get_type },
+};
