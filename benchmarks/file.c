@@ -123,10 +123,21 @@ sync_file (guint n)
     g_error ("sync failed");
 }
 
+/* To what was never written before: a database does not write what is there already. */
+static void
+change_block (void)
+{
+  static guint64 number;
+
+  number++;
+  for (guint i = 0; i < BLOCK; i += 512)
+    memcpy (block + i, &number, sizeof number);
+}
+
 static void
 update_bare (guint unused)
 {
-  block[0]++;
+  change_block ();
   if (pwrite (bare_fd, block, BLOCK, (off_t) get_place (turn++, SLOTS, BLOCK)) != BLOCK || fdatasync (bare_fd) != 0)
     g_error ("pwrite: %s", g_strerror (errno));
 }
@@ -138,7 +149,7 @@ update_file (guint n)
     {
       g_autoptr(IpcMappedFileTransaction) transaction = ipc_mapped_file_begin (file, NULL);
 
-      block[0]++;
+      change_block ();
       if (!ipc_mapped_file_transaction_write_data (transaction, get_place (turn++, SLOTS, BLOCK), block, BLOCK, NULL) ||
           !ipc_mapped_file_transaction_commit (transaction, NULL, NULL))
         g_error ("commit failed");
@@ -176,7 +187,7 @@ update_sqlite (guint n)
 {
   for (guint i = 0; i < n; i++)
     {
-      block[0]++;
+      change_block ();
       sqlite3_bind_blob (statement, 1, block, BLOCK, SQLITE_STATIC);
       sqlite3_bind_int (statement, 2, (int) (get_place (turn++, SLOTS, BLOCK) / BLOCK));
       if (sqlite3_step (statement) != SQLITE_DONE)
