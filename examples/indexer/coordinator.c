@@ -225,10 +225,17 @@ note (Coordinator *self, guint64 id, gboolean is_new)
 static void
 keep_results (Coordinator *self)
 {
-  if (self->resume == NULL || self->fresh->len == 0)
+  g_autoptr (GError) error = NULL;
+
+  if (self->fresh == NULL || self->fresh->len == 0)
     return;
-  if (!resume_note (self->resume, self->jobs, self->fresh, self->failure == NULL ? &self->failure : NULL))
-    g_main_loop_quit (self->loop);
+  if ((self->resume != NULL && !resume_note (self->resume, self->jobs, self->fresh, &error)) ||
+      (self->table != NULL && !table_note (self->table, self->jobs, self->fresh, &error)))
+    {
+      if (self->failure == NULL)
+        self->failure = g_steal_pointer (&error);
+      g_main_loop_quit (self->loop);
+    }
   g_array_set_size (self->fresh, 0);
 }
 
@@ -499,7 +506,7 @@ coordinator_run (Coordinator *self, GError **error)
     return FALSE;
   address = g_build_filename (place, "socket", NULL);
   self->loop = g_main_loop_new (NULL, FALSE);
-  if (self->resume != NULL)
+  if (self->resume != NULL || self->table != NULL)
     self->fresh = g_array_new (FALSE, FALSE, sizeof (guint));
   self->server = IPC_SERVER (ipc_socket_server_new (address));
 

@@ -5,6 +5,7 @@
 #include "jobs.h"
 #include "readers.h"
 #include "resume.h"
+#include "table.h"
 #include "workers.h"
 
 typedef struct
@@ -17,6 +18,7 @@ typedef struct
   gboolean    kill_one;
   guint       n_readers;  /* workers that may read at the same time; 0: all */
   Resume     *resume;     /* (nullable) what is told of all results */
+  Table      *table;      /* (nullable) the same */
   char      **observers;  /* (nullable) commands that look at the counters */
   const char *control;    /* (nullable) address of the pipe that it is controlled through */
 
@@ -33,7 +35,7 @@ typedef struct
   IpcServer  *server;
   char       *real_directory;
   GError     *failure;
-  GArray     *fresh;      /* (nullable) of guint: the results that RESUME is to be told of */
+  GArray     *fresh;      /* (nullable) of guint: the results that RESUME and TABLE are to be told of */
   guint       grace;
 } Coordinator;
 

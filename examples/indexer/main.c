@@ -3,7 +3,7 @@
  * indexer: SHA-256, size and lines of all files of a directory, by several processes.
  *
  *   indexer DIR --output FILE [--workers c,python,gjs] [--batch N] [--readers N] [--kill-one]
- *           [--observer COMMAND] [--control PIPE] [--resume URI]
+ *           [--observer COMMAND] [--control PIPE] [--resume URI] [--table FILE]
  *
  * FILE is an index that "sha256sum -c" checks. The work is done by worker processes in
  * several languages; any of them may die at any time, and as long as one is left, nothing
@@ -34,6 +34,7 @@ typedef struct
   char      *output;
   char      *workers;
   char      *resume;
+  char      *table;
   gint       batch;
   gint       readers;
   char     **observers;
@@ -48,6 +49,7 @@ options_clear (Options *self)
   g_free (self->output);
   g_free (self->workers);
   g_free (self->resume);
+  g_free (self->table);
   g_strfreev (self->observers);
   g_free (self->control);
 }
@@ -78,6 +80,7 @@ options_parse (Options *self, int *argc, char ***argv, GError **error)
       "listen at this named pipe for lines: pause, resume, stop, status", "PIPE" },
     { "resume", 0, 0, G_OPTION_ARG_FILENAME, &self->resume, "keep jobs and results in queues there, for instance sqlite:PATH, and go on with them",
       "URI" },
+    { "table", 0, 0, G_OPTION_ARG_FILENAME, &self->table, "keep the results in a mapped file, too, which read-table.py reads at any time", "FILE" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->directory, NULL, "DIR" },
     { NULL }
   };
@@ -198,6 +201,7 @@ run (Options *options, GPtrArray *workers)
     .n_readers = options->readers != READERS_UNSET ? options->readers : 0,
   };
   g_autoptr (Resume) resume = NULL;
+  g_autoptr (Table) table = NULL;
   Progress progress = { NULL, };
   struct stat old_output;
   gboolean had_output = stat (options->output, &old_output) == 0, success;
@@ -213,7 +217,10 @@ run (Options *options, GPtrArray *workers)
     }
   if (resume != NULL && !go_on (resume, jobs, &error))
     return complain (error);
+  if (options->table != NULL && (table = table_open (options->table, jobs, &error)) == NULL)
+    return complain (error);
   work.resume = resume;
+  work.table = table;
   progress_start (&progress, jobs);
   success = coordinator_run (&work, &error);
   progress_stop (&progress);

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -541,9 +542,22 @@ def queue_counts(uri):
     return rows.get('jobs', 0), rows.get('results', 0)
 
 
+def check_table(path):
+    """What the head says is what the records say; how many are done."""
+    found = {'done': 0, 'bytes': 0, 'lines': 0}
+    table = path.read_bytes()
+    layout, n_records, *head = struct.unpack_from('=5Q', table)
+    for i in range(n_records):
+        state, n_bytes, n_lines = struct.unpack_from('=3Q', table, 64 * (i + 1))
+        found = {'done': found['done'] + (state == 1), 'bytes': found['bytes'] + n_bytes, 'lines': found['lines'] + n_lines}
+    equal((layout, head), (1, list(found.values())))
+    return found['done']
+
+
 def kill_at(directory, tree, uri, n_results, victims):
     """Kills -9 the coordinator, or its workers, when so many results are there."""
-    indexer = Program(INDEXER, str(tree), '--output', str(directory / 'index'), '--workers', 'c,c', '--batch', '1', '--resume', uri)
+    indexer = Program(INDEXER, str(tree), '--output', str(directory / 'index'), '--workers', 'c,c', '--batch', '1', '--resume', uri,
+                      '--table', str(directory / 'table'))
     with indexer:
         deadline = time.monotonic() + DEADLINE
         while queue_counts(uri)[1] < n_results and indexer.process.poll() is None:
@@ -561,6 +575,14 @@ def kill_at(directory, tree, uri, n_results, victims):
         shutil.rmtree(left)
 
 
+def recover_table(directory):
+    """As somebody reads it who maps it, and so does what the killed one had begun."""
+    path = directory / 'table'
+    result = run(os.environ['GIPC'], 'file', 'write', str(path), '56', input=b'\0' * 8)
+    equal(result.returncode, 0, result)
+    return check_table(path)
+
+
 @case
 def resumed(directory):
     """The coordinator and the workers are killed again and again: the index is complete and exact."""
@@ -572,12 +594,14 @@ def resumed(directory):
     for n_results, victims in (1, 'coordinator'), (40, 'coordinator'), (90, 'workers'), (150, 'coordinator'), (200, 'workers'):
         kill_at(directory, tree, uri, n_results, victims)
         equal(output.exists(), False, 'it is not done yet')
-    result = run(INDEXER, str(tree), '--output', str(output), '--workers', 'c,c', '--resume', uri)
+        equal(n_results - 1 <= recover_table(directory) < 400 + len(NAMES), True)
+    result = run(INDEXER, str(tree), '--output', str(output), '--workers', 'c,c', '--resume', uri, '--table', str(directory / 'table'))
     equal(result.returncode, 0, result)
     equal(output.read_bytes() == sha256sum(tree), True, 'the index is what sha256sum prints')
     done = int(re.search(rb'^resumed +(\d+) files', result.stdout, re.M).group(1))
     equal(199 <= done < len(list(files_below(tree))), True, result.stdout)
     equal(report_of(result.stdout)[0]['files'], len(list(files_below(tree))))
+    equal(recover_table(directory), len(list(files_below(tree))))
     # Nothing is left, and the next time it begins anew.
     equal(run(os.environ['GIPC'], 'queue', 'list', '--uri', uri).stdout, b'')
     (tree / 'new file').write_bytes(b'x')
@@ -588,7 +612,7 @@ def resumed(directory):
 @case
 def resumed_over_a_socket(directory):
     """Queues that another process serves; a plan that was not complete is made anew."""
-    tree = make_tree(directory, 50)
+    tree = make_tree(directory, 1500)
     output = directory / 'index'
     with Program(os.environ['GIPC'], 'queue', 'serve', 'queues') as server:
         server.line(server.stderr)
