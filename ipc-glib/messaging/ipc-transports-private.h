@@ -9,7 +9,7 @@
 
 typedef struct
 {
-  const char *prefix;           /* (nullable) of its addresses; NULL: of all others, and the last one */
+  const char *prefix;           /* (nullable) in front of its addresses; NULL: of all others, and the last one */
   GType (*server_type) (void);
   GType (*client_type) (void);
 } IpcTransportEntry;

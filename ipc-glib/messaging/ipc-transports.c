@@ -11,14 +11,24 @@ find (const char *address)
   return entry;
 }
 
+static const char *
+skip_prefix (const IpcTransportEntry *entry, const char *address)
+{
+  return entry->prefix != NULL ? address + strlen (entry->prefix) : address;
+}
+
 IpcServer *
 ipc_transport_new_server (const char *address, IpcScope *scope)
 {
-  return g_object_new (find (address)->server_type (), "address", address, "scope", scope, NULL);
+  const IpcTransportEntry *entry = find (address);
+
+  return g_object_new (entry->server_type (), "address", skip_prefix (entry, address), "scope", scope, NULL);
 }
 
 IpcClient *
 ipc_transport_new_client (const char *address, IpcScope *scope)
 {
-  return g_object_new (find (address)->client_type (), "address", address, "scope", scope, NULL);
+  const IpcTransportEntry *entry = find (address);
+
+  return g_object_new (entry->client_type (), "address", skip_prefix (entry, address), "scope", scope, NULL);
 }

@@ -735,7 +735,8 @@ ipc_queue_manager_new_for_uri (const char *uri, GError **error)
 /**
  * ipc_queue_manager_serve:
  * @self: the manager
- * @address: where: an address as [ctor@Ipc.SocketServer.new] takes it, in the scope of the manager
+ * @address: where: an address as [ctor@Ipc.SocketServer.new] takes it, or `pipe:` and one as [ctor@Ipc.PipeServer.new] does, in the scope of the
+ *   manager
  * @error: return location for an error
  *
  * Serves the queues to other processes of this user, which reach them with the URI `ipc:ADDRESS`. It goes on as long as there is the manager,

@@ -564,6 +564,25 @@ test_addresses (IpcTest *test)
   g_assert_error (error, IPC_ERROR, IPC_ERROR_INVALID_NAME);
 }
 
+/* Over named pipes it is the same. */
+static void
+test_pipe (IpcTest *test)
+{
+  g_autofree char *path = ipc_test_path (test, "pipe");
+  g_autofree char *address = g_strconcat ("pipe:", path, NULL);
+  g_autofree char *uri = g_strconcat ("ipc:", address, NULL);
+  g_autoptr(IpcTestPeer) host = queue_test_spawn_host (address);
+  g_autoptr(IpcMessageQueue) queue = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(IpcQueueManager) manager = ipc_queue_manager_new_for_uri (uri, &error);
+
+  g_assert_no_error (error);
+  queue = ipc_queue_manager_create_queue (manager, "jobs", NULL, &error);
+  g_assert_no_error (error);
+  queue_test_publish (queue, "x");
+  queue_test_expect (queue, "x");
+}
+
 /* Somebody who serves, and no queues. */
 static int
 run_other (char **arguments)
@@ -614,6 +633,7 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/serve/somebody-elses", test_somebody_elses);
   ipc_test_add ("/queue/serve/many-queues", test_many_queues);
   ipc_test_add ("/queue/serve/addresses", test_addresses);
+  ipc_test_add ("/queue/serve/pipe", test_pipe);
   ipc_test_add ("/queue/serve/other-server", test_other_server);
   return ipc_test_run ();
 }
