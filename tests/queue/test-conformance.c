@@ -196,8 +196,8 @@ test_ttl (IpcTest *test)
   held = queue_test_take (fixture.queue, "first");
   /* Not at the head, and not the last. */
   queue_test_publish (fixture.queue, "a");
-  queue_test_publish_full (fixture.queue, "short", IPC_PRIORITY_NORMAL, 20, 0, NULL);
-  queue_test_publish_full (fixture.queue, "short too", IPC_PRIORITY_CRITICAL, 20, 60000, NULL);
+  queue_test_publish_full (fixture.queue, "short", IPC_PRIORITY_NORMAL, 500, 0, NULL);
+  queue_test_publish_full (fixture.queue, "short too", IPC_PRIORITY_CRITICAL, 500, 60000, NULL);
   queue_test_publish (fixture.queue, "b");
   assert_counts (fixture.queue, 3, 1, 1, 0);
   ipc_test_wait_for (ipc_message_queue_get_n_messages (fixture.queue) == 3);
