@@ -35,7 +35,8 @@ struct _IpcMessageQueue
   char *name;                   /* (owned) */
   IpcQueueCenter *center;       /* (owned) */
   unsigned generation;          /* of forks */
-  gboolean is_deleted;          /* in the context */
+  gint is_deleted;              /* (atomic) */
+  gboolean is_told;             /* in the context: everybody knows that it was deleted */
   IpcQueueCounts notified;      /* as of the last notification, in the context */
 
   IpcQueueTake take;

@@ -88,10 +88,16 @@ ipc_message_queue_new (IpcQueueCenter *center, const char *name)
   return self;
 }
 
+/* Another one may have its name by now, which is nothing to this one. */
 gboolean
 ipc_message_queue_check (IpcMessageQueue *self, GError **error)
 {
-  return ipc_error_check_fork (self->generation, "the queue", error);
+  if (!ipc_error_check_fork (self->generation, "the queue", error))
+    return FALSE;
+  if (!g_atomic_int_get (&self->is_deleted))
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND, "queue \"%s\" was deleted", self->name);
+  return FALSE;
 }
 
 static void
@@ -160,7 +166,10 @@ ipc_message_queue_handle (IpcMessageQueue *self, IpcQueueEvent event, IpcQueueIt
       }
       break;
     case IPC_QUEUE_EVENT_DELETED:
-      self->is_deleted = TRUE;
+      if (self->is_told)
+        break;
+      g_atomic_int_set (&self->is_deleted, TRUE);
+      self->is_told = TRUE;
       ipc_message_queue_fail_waits (self);
       g_signal_emit (self, signals[SIGNAL_DELETED], 0);
       break;
@@ -177,7 +186,7 @@ ipc_message_queue_serve (IpcMessageQueue *self)
   IpcQueueCounts before = self->notified, after;
   gint64 next;
 
-  if (self->is_deleted)
+  if (g_atomic_int_get (&self->is_deleted))
     return 0;
   next = ipc_message_queue_pump (self);
   if (!has_listeners (self))

@@ -57,6 +57,8 @@ void            ipc_queue_center_wake  (IpcQueueCenter *self);
 /* Something is in QUEUE, and somebody may want to know. Any thread. */
 void            ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue);
 
+/* The queue of this object was deleted, whatever has its name by now. Any thread. */
+void            ipc_queue_center_note_gone (IpcQueueCenter *self, IpcMessageQueue *queue);
 /* Has ITEM, which was taken from QUEUE, put back, and does not wait for it. COUNTS as of the store's nack(). Any thread. */
 void            ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueItem *item, gboolean counts);
 

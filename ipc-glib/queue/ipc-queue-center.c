@@ -2,6 +2,7 @@
 #include "queue/ipc-queue-center-private.h"
 
 #include "core/ipc-fork.h"
+#include "ipc-error.h"
 #include "queue/ipc-message-queue-private.h"
 #include "queue/ipc-queue-call-private.h"
 
@@ -14,6 +15,7 @@ typedef struct
   IpcQueueEvent event;
   char *queue;                  /* (owned) */
   IpcQueueItem *item;           /* (owned) (nullable) */
+  GWeakRef gone;                /* an IpcMessageQueue that was deleted, where it is about that one */
 } Note;
 
 static void
@@ -23,16 +25,18 @@ note_free (gpointer data)
 
   g_free (note->queue);
   g_clear_pointer (&note->item, ipc_queue_item_unref);
+  g_weak_ref_clear (&note->gone);
   g_slice_free (Note, note);
 }
 
 /* ---- what the store tells ---- */
 
 static void
-add_note_locked (IpcQueueCenter *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+add_note_locked (IpcQueueCenter *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item, IpcMessageQueue *gone)
 {
   Note *note = g_slice_new0 (Note);
 
+  g_weak_ref_init (&note->gone, gone);
   note->event = event;
   note->queue = g_strdup (queue);
   note->item = item != NULL ? ipc_queue_item_ref (item) : NULL;
@@ -65,7 +69,7 @@ listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *i
   tell_sleepers_locked (self);
   if (event == IPC_QUEUE_EVENT_PUBLISHED ? g_atomic_int_get (&self->n_subscribed) > 0 : event != IPC_QUEUE_EVENT_AVAILABLE)
     {
-      add_note_locked (self, event, queue, item);
+      add_note_locked (self, event, queue, item, NULL);
       wake = TRUE;
     }
   if (wake && is_about_availability (event) && !g_hash_table_contains (self->available, queue))
@@ -81,6 +85,15 @@ ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue)
   g_mutex_lock (&self->lock);
   if (!g_hash_table_contains (self->available, queue))
     g_hash_table_add (self->available, g_strdup (queue));
+  g_mutex_unlock (&self->lock);
+  ipc_queue_center_wake (self);
+}
+
+void
+ipc_queue_center_note_gone (IpcQueueCenter *self, IpcMessageQueue *queue)
+{
+  g_mutex_lock (&self->lock);
+  add_note_locked (self, IPC_QUEUE_EVENT_DELETED, queue->name, NULL, queue);
   g_mutex_unlock (&self->lock);
   ipc_queue_center_wake (self);
 }
@@ -214,6 +227,17 @@ ipc_queue_center_wake (IpcQueueCenter *self)
   g_source_set_ready_time (self->source, 0);
 }
 
+/* That it was deleted is told by name, and another one may have been made since. */
+static gboolean
+is_about (IpcQueueCenter *self, IpcMessageQueue *queue, IpcQueueEvent event)
+{
+  g_autoptr(GError) error = NULL;
+
+  return event != IPC_QUEUE_EVENT_DELETED || g_atomic_int_get (&queue->is_deleted) ||
+         (!IPC_QUEUE_STORE_GET_IFACE (self->store)->has_queue (self->store, queue->name, &error) &&
+          g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_FOUND));
+}
+
 static void
 tell (IpcQueueCenter *self, IpcQueueEvent event, const char *name, IpcQueueItem *item)
 {
@@ -223,8 +247,19 @@ tell (IpcQueueCenter *self, IpcQueueEvent event, const char *name, IpcQueueItem 
     self->func (self->manager, event, name);
   if (self->observer != NULL)
     self->observer (self->observer_data, event, name, item);
-  if (queue != NULL)
+  if (queue != NULL && is_about (self, queue, event))
     ipc_message_queue_handle (queue, event, item);
+}
+
+static void
+tell_note (IpcQueueCenter *self, const Note *note)
+{
+  g_autoptr(IpcMessageQueue) gone = g_weak_ref_get ((GWeakRef *) &note->gone);
+
+  if (gone != NULL)
+    ipc_message_queue_handle (gone, note->event, NULL);
+  else
+    tell (self, note->event, note->queue, note->item);
 }
 
 static void
@@ -293,7 +328,7 @@ handle_notes (IpcQueueCenter *self)
 
   while ((note = pop_note (self)) != NULL)
     {
-      tell (self, note->event, note->queue, note->item);
+      tell_note (self, note);
       note_free (note);
     }
   available = take_available (self);

@@ -15,7 +15,7 @@ ipc_queue_manager_hand_out (IpcQueueManager *self, const char *name)
   IpcMessageQueue *queue = ipc_handed_out_get (self->center->queues, name);
 
   /* One that was deleted stays so. */
-  if (queue != NULL && !queue->is_deleted)
+  if (queue != NULL && !g_atomic_int_get (&queue->is_deleted))
     return queue;
   g_clear_object (&queue);
   queue = ipc_message_queue_new (self->center, name);
@@ -91,7 +91,10 @@ forget (IpcQueueManager *self, const char *name)
 
   /* Before another one of that name is made. */
   if (queue != NULL)
-    queue->is_deleted = TRUE;
+    {
+      g_atomic_int_set (&queue->is_deleted, TRUE);
+      ipc_queue_center_note_gone (self->center, queue);
+    }
   ipc_queue_manager_set_listed (self, name, FALSE);
 }
 

@@ -35,7 +35,8 @@ file_test_make (const char *path, guint8 value, gsize size)
   g_autoptr(GError) error = NULL;
   g_autofree char *bytes = g_malloc (size);
 
-  memset (bytes, value, size);
+  if (size > 0)
+    memset (bytes, value, size);
   g_file_set_contents (path, bytes, (gssize) size, &error);
   g_assert_no_error (error);
 }
@@ -72,7 +73,8 @@ file_test_write_value (IpcMappedFile *file, gsize offset, guint8 value, gsize si
   g_autoptr(GError) error = NULL;
   g_autofree guint8 *bytes = g_malloc (size);
 
-  memset (bytes, value, size);
+  if (size > 0)
+    memset (bytes, value, size);
   ipc_mapped_file_write_data (file, offset, bytes, size, &error);
   g_assert_no_error (error);
 }
@@ -109,7 +111,8 @@ write_value (IpcMappedFile *file, gsize offset, guint8 value, gsize size)
   g_autoptr(GError) error = NULL;
   g_autofree guint8 *bytes = g_malloc (size);
 
-  memset (bytes, value, size);
+  if (size > 0)
+    memset (bytes, value, size);
   answer (ipc_mapped_file_write_data (file, offset, bytes, size, &error), &error, "written");
 }
 

@@ -474,6 +474,48 @@ test_many_waits (IpcTest *test)
     }
 }
 
+static void
+count_deleted (IpcMessageQueue *queue, gpointer n)
+{
+  ++*(guint *) n;
+}
+
+/* It is deleted and made anew before anybody is told: the old one is gone, the new one is not. */
+static void
+test_made_anew (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_auto(IpcTestAsync) old_wait = { 0 };
+  g_auto(IpcTestAsync) new_wait = { 0 };
+  g_autoptr(IpcMessageQueue) anew = NULL;
+  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n_old = 0, n_new = 0;
+
+  queue_test_init (&fixture, test->data);
+  g_signal_connect (fixture.queue, "deleted", G_CALLBACK (count_deleted), &n_old);
+  ipc_message_queue_consume_async (fixture.queue, -1, NULL, ipc_test_async_cb, &old_wait);
+  g_assert_true (ipc_queue_manager_delete_queue (fixture.manager, "jobs", NULL, NULL));
+  anew = ipc_queue_manager_create_queue (fixture.manager, "jobs", NULL, &error);
+  g_assert_no_error (error);
+  g_signal_connect (anew, "deleted", G_CALLBACK (count_deleted), &n_new);
+  ipc_message_queue_consume_async (anew, -1, NULL, ipc_test_async_cb, &new_wait);
+  g_assert_null (ipc_message_queue_consume_finish (fixture.queue, ipc_test_async_wait (&old_wait), &error));
+  g_assert_error (error, IPC_ERROR, IPC_ERROR_DELETED);
+  g_clear_error (&error);
+  queue_test_publish (anew, "x");
+  g_assert_null (ipc_message_queue_consume (fixture.queue, 0, NULL, &error));
+  g_assert_error (error, IPC_ERROR, IPC_ERROR_NOT_FOUND);
+  delivery = ipc_message_queue_consume_finish (anew, ipc_test_async_wait (&new_wait), NULL);
+  g_assert_nonnull (delivery);
+  queue_test_ack (delivery);
+  ipc_test_wait_for (n_old == 1);
+  ipc_test_settle ();
+  g_assert_cmpuint (n_old, ==, 1);
+  g_assert_cmpuint (n_new, ==, 0);
+  ipc_test_wait_for (ipc_manager_get_n_items (IPC_MANAGER (fixture.manager)) == 1);
+}
+
 typedef struct
 {
   IpcMessageQueue *queue;
@@ -531,6 +573,7 @@ main (int argc, char **argv)
   queue_test_add_local ("consume/signals-again", test_signals_again);
   queue_test_add ("consume/deleted-while-waiting", test_deleted_while_waiting);
   queue_test_add ("consume/many-waits", test_many_waits);
+  queue_test_add ("consume/made-anew", test_made_anew);
   queue_test_add ("consume/nested", test_nested);
   return ipc_test_run ();
 }
