@@ -2,7 +2,6 @@
 #include "queue/ipc-queue-center-private.h"
 
 #include "core/ipc-fork.h"
-#include "ipc-error.h"
 #include "queue/ipc-message-queue-private.h"
 #include "queue/ipc-queue-call-private.h"
 
@@ -227,15 +226,27 @@ ipc_queue_center_wake (IpcQueueCenter *self)
   g_source_set_ready_time (self->source, 0);
 }
 
-/* That it was deleted is told by name, and another one may have been made since. */
+static gboolean
+is_made_anew (IpcQueueCenter *self, const char *name)
+{
+  gboolean found = FALSE;
+
+  g_mutex_lock (&self->lock);
+  for (GList *link = self->notes.head; link != NULL && !found; link = link->next)
+    {
+      const Note *note = link->data;
+
+      found = note->event == IPC_QUEUE_EVENT_CREATED && g_strcmp0 (note->queue, name) == 0;
+    }
+  g_mutex_unlock (&self->lock);
+  return found;
+}
+
+/* That it was deleted is told by name, and another one may have been made since. The store is not asked: it may make its callers wait. */
 static gboolean
 is_about (IpcQueueCenter *self, IpcMessageQueue *queue, IpcQueueEvent event)
 {
-  g_autoptr(GError) error = NULL;
-
-  return event != IPC_QUEUE_EVENT_DELETED || g_atomic_int_get (&queue->is_deleted) ||
-         (!IPC_QUEUE_STORE_GET_IFACE (self->store)->has_queue (self->store, queue->name, &error) &&
-          g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_FOUND));
+  return event != IPC_QUEUE_EVENT_DELETED || g_atomic_int_get (&queue->is_deleted) || !is_made_anew (self, queue->name);
 }
 
 static void

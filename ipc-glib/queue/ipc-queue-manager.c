@@ -126,17 +126,11 @@ ipc_queue_manager_set_listed (IpcQueueManager *self, const char *name, gboolean 
     g_list_store_remove (self->items, position);
 }
 
-/* What the store says by now, whoever did it. */
+/* Whoever did it. The store is not asked: it may make its callers wait. */
 static void
 event_cb (gpointer manager, IpcQueueEvent event, const char *queue)
 {
-  IpcQueueManager *self = manager;
-  g_autoptr(GError) error = NULL;
-  gboolean exists = IPC_QUEUE_STORE_GET_IFACE (self->center->store)->has_queue (self->center->store, queue, &error);
-
-  /* A store that cannot be asked has not lost it. */
-  if (exists || g_error_matches (error, IPC_ERROR, IPC_ERROR_NOT_FOUND))
-    ipc_queue_manager_set_listed (self, queue, exists);
+  ipc_queue_manager_set_listed (manager, queue, event == IPC_QUEUE_EVENT_CREATED);
 }
 
 /* ---- settings ---- */
