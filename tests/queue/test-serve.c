@@ -397,7 +397,7 @@ static void
 expect_failure (IpcClient *client, const char *request, const char *arguments, const char *nick)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_parse (NULL, arguments, NULL, NULL, &error));
+  g_autoptr(GVariant) value = g_variant_parse (NULL, arguments, NULL, NULL, &error);
   g_autoptr(IpcMessage) reply = NULL;
   const char *found;
 
@@ -475,7 +475,9 @@ test_bad_types (IpcTest *test)
   for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
     for (guint j = 0; j < G_N_ELEMENTS (values); j++)
       {
-        g_assert_null (ask (client, requests[i], g_variant_parse (NULL, values[j], NULL, NULL, NULL), &error));
+        g_autoptr(GVariant) value = g_variant_parse (NULL, values[j], NULL, NULL, NULL);
+
+        g_assert_null (ask (client, requests[i], value, &error));
         g_assert_error (error, IPC_ERROR, IPC_ERROR_INVALID_DATA);
         g_clear_error (&error);
       }
