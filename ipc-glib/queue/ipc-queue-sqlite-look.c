@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/ipc-name.h"
 #include "ipc-error.h"
 #include "messaging/ipc-message-private.h"
 
@@ -270,7 +271,13 @@ ipc_queue_look_queues (IpcQueueDatabase *database, GError **error)
   g_autoptr(GError) reason = NULL;
 
   while (statement != NULL && ipc_queue_database_step_row (database, statement, &reason))
-    g_ptr_array_add (names, g_strdup ((const char *) sqlite3_column_text (statement, 0)));
+    {
+      const char *name = (const char *) sqlite3_column_text (statement, 0);
+
+      /* One that this library would not have made was written by somebody else. */
+      if (name != NULL && ipc_name_check (name, NULL))
+        g_ptr_array_add (names, g_strdup (name));
+    }
   if (statement != NULL && reason == NULL)
     return names;
   g_ptr_array_unref (names);

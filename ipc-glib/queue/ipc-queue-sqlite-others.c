@@ -96,7 +96,7 @@ tell_copy (IpcQueueSqliteStore *self, sqlite3_stmt *statement)
   g_autoptr(IpcMessage) message = ipc_queue_look_message (&self->reader, statement, 1, 0, NULL);
   g_autoptr(IpcQueueItem) item = NULL;
 
-  if (message == NULL || !is_subscribed (self, name))
+  if (message == NULL || name == NULL || !is_subscribed (self, name))
     return;
   item = ipc_queue_item_new (message, IPC_PRIORITY_NORMAL);
   ipc_queue_sqlite_store_tell (self, IPC_QUEUE_EVENT_PUBLISHED, name, item);

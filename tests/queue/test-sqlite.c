@@ -178,6 +178,19 @@ test_bad_rows (IpcTest *test)
     }
 }
 
+/* A name that nobody could have given is not shown. */
+static void
+test_bad_names (IpcTest *test)
+{
+  g_autofree char *path = make_database (test, "names.db");
+  g_autofree char *uri = g_strdup_printf ("sqlite:%s", path);
+  g_autoptr(IpcQueueManager) manager = NULL;
+
+  execute (path, "UPDATE queue SET name = '../jobs'; INSERT INTO queue (name, created_at) VALUES ('fine', 0)");
+  manager = open_manager (uri);
+  g_assert_cmpuint (ipc_manager_get_n_items (IPC_MANAGER (manager)), ==, 1);
+}
+
 static void
 test_default_place (IpcTest *test)
 {
@@ -621,6 +634,7 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/sqlite/foreign-files", test_foreign_files);
   ipc_test_add ("/queue/sqlite/versions", test_versions);
   ipc_test_add ("/queue/sqlite/bad-rows", test_bad_rows);
+  ipc_test_add ("/queue/sqlite/bad-names", test_bad_names);
   ipc_test_add ("/queue/sqlite/default-place", test_default_place);
   ipc_test_add ("/queue/sqlite/kept", test_kept);
   ipc_test_add ("/queue/sqlite/removed", test_removed);
