@@ -32,6 +32,12 @@ ipc_connection_wake_followers_locked (IpcConnection *self)
     g_cond_broadcast (&self->changed);
 }
 
+static gint64
+earlier (gint64 deadline, gint64 other)
+{
+  return deadline == 0 ? other : MIN (deadline, other);
+}
+
 /* Whoever has the turn does not know of what was queued since it began to poll. */
 static void
 follow_locked (IpcConnection *self, gint64 deadline)
@@ -39,11 +45,7 @@ follow_locked (IpcConnection *self, gint64 deadline)
   if (self->outbox.queued > 0 && !self->write_blocked)
     ipc_connection_flush_locked (self);
   if (self->outbox.queued > 0)
-    {
-      gint64 soon = g_get_monotonic_time () + RETRY_US;
-
-      deadline = deadline == 0 ? soon : MIN (deadline, soon);
-    }
+    deadline = earlier (deadline, g_get_monotonic_time () + RETRY_US);
   self->n_followers++;
   if (deadline != 0)
     g_cond_wait_until (&self->changed, &self->lock, deadline);
@@ -91,19 +93,24 @@ can_read (IpcConnection *self)
          IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING;
 }
 
+static gboolean
+is_pair (IpcConnection *self)
+{
+  return self->out_fd != self->fd;
+}
+
 /* With the turn, without the lock. */
 static void
-poll_and_read (IpcConnection *self, gboolean want_out, gint64 deadline, Interruption *interruption)
+poll_and_read (IpcConnection *self, gboolean want_in, gboolean want_out, gint64 deadline, Interruption *interruption)
 {
-  gboolean is_pair = self->out_fd != self->fd;
   short out = want_out ? POLLOUT : 0;
   struct pollfd fds[3] = {
-    { .fd = self->fd, .events = (short) ((can_read (self) ? POLLIN : 0) | (is_pair ? 0 : out)) },
+    { .fd = self->fd, .events = (short) ((want_in ? POLLIN : 0) | (is_pair (self) ? 0 : out)) },
     { .fd = interruption->cancel_fd.fd, .events = POLLIN },
     { .fd = self->write_failed ? -1 : self->out_fd, .events = out },
   };
 
-  if (poll (fds, is_pair ? 3 : 2, ipc_deadline_to_poll (deadline)) <= 0)
+  if (poll (fds, is_pair (self) ? 3 : 2, ipc_deadline_to_poll (deadline)) <= 0)
     return;
   if (((fds[0].revents | fds[2].revents) & POLLOUT) != 0 || fds[2].revents != 0)
     {
@@ -157,24 +164,31 @@ check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline
   return TRUE;
 }
 
-/* What is already in the inbox may be what is waited for; and output has to go before an answer comes. */
+/*
+ * What is already in the inbox may be what is waited for; and output has to go before an answer comes. Closing wakes
+ * the poll by what can be read: what is wanted is found out under the lock under which it may be closed, and where a
+ * pair of pipes is not read from, the poll looks up by itself.
+ */
 static void
 turn_locked (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadline, Interruption *interruption)
 {
-  gboolean want_out;
+  gboolean want_in, want_out;
 
   if (self->outbox.queued > 0)
     ipc_connection_flush_locked (self);
   want_out = self->outbox.queued > 0 && self->fds_retry_due == 0;
   if (self->fds_retry_due != 0)
-    deadline = deadline == 0 ? self->fds_retry_due : MIN (deadline, self->fds_retry_due);
+    deadline = earlier (deadline, self->fds_retry_due);
   g_mutex_unlock (&self->lock);
   ipc_connection_run_input (self, TRUE);
   g_mutex_lock (&self->lock);
   if (done (self, data) || self->state == IPC_CONNECTION_CLOSED)
     return;
+  want_in = can_read (self);
   g_mutex_unlock (&self->lock);
-  poll_and_read (self, want_out, deadline, interruption);
+  if (!want_in && is_pair (self))
+    deadline = earlier (deadline, g_get_monotonic_time () + RETRY_US);
+  poll_and_read (self, want_in, want_out, deadline, interruption);
   g_mutex_lock (&self->lock);
 }
 

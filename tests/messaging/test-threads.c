@@ -79,7 +79,7 @@ typedef struct
   Runner server_runner, client_runner;
   IpcServer *server;         /* (owned) */
   IpcClient *client;         /* (owned) */
-  IpcConnection *far;        /* (owned) (nullable) */
+  IpcConnection *near;       /* (owned) the client's first one */
   gint n_events;             /* (atomic) that the server got */
   gint n_news;               /* (atomic) that the client got */
   gint n_answered;           /* (atomic) */
@@ -170,6 +170,7 @@ world_init (World *self, IpcTest *test, gboolean reconnect)
   runner_start (&self->server_runner, "server");
   runner_start (&self->client_runner, "client");
   g_assert_true (ipc_client_open (self->client, NULL, &error));
+  self->near = g_object_ref (ipc_client_get_connection (self->client));
   ipc_test_wait_for (ipc_server_get_n_clients (self->server) == 1);
   for (guint i = 0; i < N_REPLIERS; i++)
     self->repliers[i] = g_thread_new ("replier", reply_in_thread, self);
@@ -199,7 +200,7 @@ world_clear (World *self)
     g_thread_join (self->repliers[i]);
   g_assert_cmpuint (self->held.length, ==, 0);
   g_clear_object (&self->client);
-  g_clear_object (&self->far);
+  g_clear_object (&self->near);
   g_clear_object (&self->server);
   runner_clear (&self->client_runner);
   runner_clear (&self->server_runner);
@@ -239,8 +240,10 @@ sent (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-look_at (World *self, IpcConnection *connection)
+look_at (World *self)
 {
+  IpcConnection *connection = self->near;
+
   ipc_connection_get_is_open (connection);
   ipc_connection_get_wire_format (connection);
   ipc_connection_get_queued_bytes (connection);
@@ -257,7 +260,6 @@ work (gpointer data)
   World *world = data;
   Worker self = { world, g_main_context_new (), 0 };
   g_autoptr(IpcMessage) event = ipc_message_new_text ("event", "x");
-  g_autoptr(IpcConnection) connection = g_object_ref (ipc_client_get_connection (world->client));
 
   g_main_context_push_thread_default (self.context);
   for (guint i = 0; i < N_MESSAGES; i++)
@@ -283,8 +285,8 @@ work (gpointer data)
           g_atomic_int_inc (reply != NULL ? &world->n_answered : &world->n_failed);
           break;
         default:
-          look_at (world, connection);
-          g_atomic_int_inc (ipc_connection_flush (connection, NULL, NULL) ? &world->n_answered : &world->n_failed);
+          look_at (world);
+          g_atomic_int_inc (ipc_connection_flush (world->near, NULL, NULL) ? &world->n_answered : &world->n_failed);
           break;
         }
       while (g_main_context_iteration (self.context, FALSE))
