@@ -106,10 +106,16 @@ ipc_consumer_give (IpcConsumer *self, IpcQueueItem *item)
 }
 
 void
-ipc_consumer_settled (IpcConsumer *self)
+ipc_consumer_make_room (IpcConsumer *self)
 {
   g_atomic_int_add (&self->n_unsettled, -1);
   ipc_queue_center_wake (self->center);
+}
+
+void
+ipc_consumer_take_room (IpcConsumer *self)
+{
+  g_atomic_int_inc (&self->n_unsettled);
 }
 
 /**

@@ -48,6 +48,7 @@ struct _IpcDelivery
   guint max_retries;
   unsigned generation;          /* of forks */
   gint settled;                 /* (atomic) */
+  gint has_left;                /* (atomic) its consumer does not count it any more */
 };
 
 enum
@@ -124,11 +125,25 @@ begin (IpcDelivery *self, GCancellable *cancellable, GError **error)
   return FALSE;
 }
 
+/* Its consumer can have another one. */
+static void
+leave (IpcDelivery *self)
+{
+  if (self->consumer != NULL && g_atomic_int_compare_and_exchange (&self->has_left, FALSE, TRUE))
+    ipc_consumer_make_room (self->consumer);
+}
+
+static void
+come_back (IpcDelivery *self)
+{
+  if (self->consumer != NULL && g_atomic_int_compare_and_exchange (&self->has_left, TRUE, FALSE))
+    ipc_consumer_take_room (self->consumer);
+}
+
 static void
 tell_settled (IpcDelivery *self)
 {
-  if (self->consumer != NULL)
-    ipc_consumer_settled (self->consumer);
+  leave (self);
   ipc_message_queue_changed (self->queue);
 }
 
@@ -145,10 +160,13 @@ settled (gpointer source, IpcQueueCall *call, const GError *error)
 {
   IpcDelivery *self = source;
 
-  if (error != NULL && !is_lost (error))
-    g_atomic_int_set (&self->settled, FALSE);
-  else
+  if (error == NULL || is_lost (error))
     tell_settled (self);
+  else
+    {
+      come_back (self);
+      g_atomic_int_set (&self->settled, FALSE);
+    }
 }
 
 /* It is still to be settled. */
@@ -209,10 +227,15 @@ settle_async (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char
   g_auto(IpcQueueCall) call = { 0 };
   GError *error = NULL;
 
-  if (prepare (self, func, delay, text, g_task_get_cancellable (task), &call, &error))
-    ipc_queue_call_start (&call, task, self->queue->center);
-  else
-    ipc_task_fail (task, error);
+  if (!prepare (self, func, delay, text, g_task_get_cancellable (task), &call, &error))
+    {
+      ipc_task_fail (task, error);
+      return;
+    }
+  /* A store does what it is asked for in that order, so the next one can be asked for now, and comes in the same batch. */
+  if (func != extend)
+    leave (self);
+  ipc_queue_call_start (&call, task, self->queue->center);
 }
 
 static gboolean

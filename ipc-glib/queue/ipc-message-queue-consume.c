@@ -9,6 +9,7 @@
 #include "base/ipc-task-private.h"
 #include "queue/ipc-message-queue-private.h"
 
+#define REFILL 32u              /* given before more are asked for */
 #define RETRY_US (1 * G_USEC_PER_SEC)   /* after the store has failed */
 
 /* One of consume_async(); the data of its task. */
@@ -232,7 +233,7 @@ next_consumer_locked (IpcMessageQueue *self)
   return NULL;
 }
 
-/* How many would be given at once. */
+/* How many would be given at once, beyond those that are there. */
 static guint
 count_wanted_locked (IpcMessageQueue *self)
 {
@@ -240,6 +241,7 @@ count_wanted_locked (IpcMessageQueue *self)
 
   for (guint i = 0; i < self->consumers->len && wanted < IPC_QUEUE_TAKE_MAX; i++)
     wanted += MIN (ipc_consumer_get_room (self->consumers->pdata[i]), IPC_QUEUE_TAKE_MAX);
+  wanted -= MIN (wanted, self->take.taken.length);
   return MIN (wanted, IPC_QUEUE_TAKE_MAX);
 }
 
@@ -281,15 +283,6 @@ pop_taken (IpcMessageQueue *self)
   item = g_queue_pop_head (&self->take.taken);
   g_mutex_unlock (&self->lock);
   return item;
-}
-
-static void
-give_taken (IpcMessageQueue *self)
-{
-  IpcQueueItem *item;
-
-  while ((item = pop_taken (self)) != NULL)
-    give (self, item);
 }
 
 void
@@ -397,6 +390,21 @@ start_to_take (IpcMessageQueue *self)
   any = take->taken.length > 0;
   g_mutex_unlock (&self->lock);
   return any;
+}
+
+/* Where a store works in a thread of its own, it brings more while these are given. */
+static void
+give_taken (IpcMessageQueue *self)
+{
+  gboolean works_aside = STORE_CALL (self, dispatch) != NULL;
+  IpcQueueItem *item;
+
+  for (guint n = 1; (item = pop_taken (self)) != NULL; n++)
+    {
+      give (self, item);
+      if (works_aside && n % REFILL == 0)
+        start_to_take (self);
+    }
 }
 
 /* A consumer is given what there is later; who waits for one message is told. */

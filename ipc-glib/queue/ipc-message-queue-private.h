@@ -92,8 +92,9 @@ IpcConsumer     *ipc_consumer_new         (IpcMessageQueue *queue, guint prefetc
 /* How many more it may be given. */
 guint            ipc_consumer_get_room    (IpcConsumer *self);
 void             ipc_consumer_give        (IpcConsumer *self, IpcQueueItem *item);
-/* Any thread: one that it was given is settled. */
-void             ipc_consumer_settled     (IpcConsumer *self);
+/* Any thread: one that it was given is settled, or will be before another one is taken; and that came to nothing. */
+void             ipc_consumer_make_room   (IpcConsumer *self);
+void             ipc_consumer_take_room   (IpcConsumer *self);
 
 IpcSubscription *ipc_subscription_new     (IpcMessageQueue *queue, IpcSubscriptionFunc callback, gpointer user_data, GDestroyNotify destroy);
 void             ipc_subscription_give    (IpcSubscription *self, IpcMessage *message);

@@ -44,6 +44,7 @@ struct _IpcQueueCenter
   guint64 sequence;             /* (mutex lock) how often something was */
   guint n_sleepers;             /* (mutex lock) */
   GQueue completed;             /* (mutex lock) of IpcQueueCall.work.link */
+  GQueue telling;               /* the same, in the context: their tasks are being told */
   GQueue notes;                 /* (mutex lock) of events that were not handled yet */
   GHashTable *available;        /* (owned) (mutex lock) names of queues that something is in */
 };

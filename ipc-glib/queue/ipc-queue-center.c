@@ -160,27 +160,30 @@ ipc_queue_center_complete (IpcQueueCenter *self, IpcQueueCall *call)
     ipc_queue_center_wake (self);
 }
 
-static GList *
-pop_completed (IpcQueueCenter *self)
+static void
+take_completed (IpcQueueCenter *self)
 {
-  GList *link;
+  GQueue *completed = &self->completed;
 
   g_mutex_lock (&self->lock);
-  link = g_queue_pop_head_link (&self->completed);
-  if (self->completed.length > 0)
-    ipc_queue_center_wake (self);
+  while (completed->length > 0)
+    g_queue_push_tail_link (&self->telling, g_queue_pop_head_link (completed));
   g_mutex_unlock (&self->lock);
-  return link;
 }
 
-/* One at a time: a callback may run the context, and wait there for the next one. */
+/* A callback may run the context, and wait there for the next one. */
 static void
 tell_completed (IpcQueueCenter *self)
 {
   GList *link;
 
-  while ((link = pop_completed (self)) != NULL)
-    ipc_queue_call_tell (link->data);
+  take_completed (self);
+  while ((link = g_queue_pop_head_link (&self->telling)) != NULL)
+    {
+      if (self->telling.length > 0)
+        ipc_queue_center_wake (self);
+      ipc_queue_call_tell (link->data);
+    }
 }
 
 /* ---- threads that wait ---- */

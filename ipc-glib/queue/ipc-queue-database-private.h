@@ -87,6 +87,8 @@ typedef struct
   char *path;                   /* (owned) */
   sqlite3 *db;
   sqlite3_stmt *statements[IPC_QUEUE_N_STATEMENTS];     /* (nullable) until they are needed */
+  int n_log_pages;              /* after the last commit */
+  gint64 place_seen_at;         /* monotonic, µs */
 } IpcQueueDatabase;
 
 /* The absolute path that a URI's part means: nothing, a name or a path. NULL on error. */
@@ -101,7 +103,8 @@ gboolean ipc_queue_database_open_with (IpcQueueDatabase *self, const char *path,
 gboolean ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error);
 /* Not in a forked child. */
 void     ipc_queue_database_close     (IpcQueueDatabase *self);
-gboolean ipc_queue_database_set_durability (IpcQueueDatabase *self, IpcDurability durability, GError **error);
+/* At NORMAL it may be gone after a power cut, with those after it. */
+gboolean ipc_queue_database_commit    (IpcQueueDatabase *self, IpcDurability durability, GError **error);
 
 /* (transfer none) (nullable): ready to be bound; to be reset. FORMAT has a character an argument: i a gint64, t a text or NULL,
  * b a pointer (NULL for none) and a gsize; they stay until it is reset. */

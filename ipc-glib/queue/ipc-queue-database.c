@@ -5,10 +5,12 @@
 
 #include "base/ipc-error-private.h"
 #include "queue/ipc-queue-schema-private.h"
+#include "queue/ipc-queue-wal-private.h"
 
 #define BUSY_TIMEOUT_MS 10000   /* other programs that have it locked; this library's wait for their turn elsewhere */
 #define MAX_PAGES 262144        /* of 4 KiB: 1 GiB */
-#define CHECKPOINT_PAGES 4000
+#define CHECKPOINT_PAGES 16000
+#define PLACE_US 10000          /* what is published so soon after the file was removed might as well have been before */
 
 /* ---- errors ---- */
 
@@ -169,18 +171,12 @@ execute (IpcQueueDatabase *self, const char *sql, GError **error)
 }
 
 gboolean
-ipc_queue_database_set_durability (IpcQueueDatabase *self, IpcDurability durability, GError **error)
-{
-  return execute (self, durability == IPC_DURABILITY_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
-}
-
-gboolean
 ipc_queue_database_open_with (IpcQueueDatabase *self, const char *path, const char *name, int flags, GError **error)
 {
   int code;
 
   *self = (IpcQueueDatabase){ .path = g_strdup (path) };
-  code = sqlite3_open_v2 (name, &self->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+  code = sqlite3_open_v2 (name, &self->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, ipc_queue_wal_get_vfs ());
   if (code == SQLITE_OK)
     return TRUE;
   ipc_queue_database_set_error (self, code, error);
@@ -188,13 +184,20 @@ ipc_queue_database_open_with (IpcQueueDatabase *self, const char *path, const ch
   return FALSE;
 }
 
+static int
+note_log_pages (void *data, sqlite3 *db, const char *name, int n)
+{
+  ((IpcQueueDatabase *) data)->n_log_pages = n;
+  return SQLITE_OK;
+}
+
 static gboolean
 configure (IpcQueueDatabase *self, gboolean writable, GError **error)
 {
-  g_autofree char *sql = g_strdup_printf ("PRAGMA wal_autocheckpoint = %d; PRAGMA max_page_count = %d; PRAGMA journal_size_limit = 67108864;",
-                                          CHECKPOINT_PAGES, MAX_PAGES);
+  g_autofree char *sql = g_strdup_printf ("PRAGMA max_page_count = %d; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = FULL", MAX_PAGES);
 
   sqlite3_busy_timeout (self->db, BUSY_TIMEOUT_MS);
+  sqlite3_wal_hook (self->db, note_log_pages, self);
   /* What is in the file is not believed more than has to be. */
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -213,14 +216,34 @@ ipc_queue_database_open (IpcQueueDatabase *self, const char *path, gboolean writ
   return FALSE;
 }
 
+/* What was committed is there. If it cannot go from the log into the database now, it can later. */
+gboolean
+ipc_queue_database_commit (IpcQueueDatabase *self, IpcDurability durability, GError **error)
+{
+  gboolean done;
+
+  ipc_queue_wal_set_lazy (self->db, durability != IPC_DURABILITY_FULL);
+  done = ipc_queue_database_run (self, IPC_QUEUE_COMMIT, error, "");
+  ipc_queue_wal_set_lazy (self->db, FALSE);
+  if (done && self->n_log_pages >= CHECKPOINT_PAGES)
+    sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+  return done;
+}
+
 gboolean
 ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error)
 {
+  gint64 now = g_get_monotonic_time ();
   int has_moved = 0;
 
+  if (self->place_seen_at != 0 && now - self->place_seen_at < PLACE_US)
+    return TRUE;
   sqlite3_file_control (self->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
   if (has_moved == 0)
-    return TRUE;
+    {
+      self->place_seen_at = now;
+      return TRUE;
+    }
   g_set_error (error, IPC_ERROR, IPC_ERROR_DELETED, "\"%s\" was removed, or replaced, while it was open", self->path);
   return FALSE;
 }

@@ -19,6 +19,7 @@ struct _IpcQueueJobs
 
   GMutex lock;
   GCond changed;                /* a batch is done, or the thread is to look */
+  guint n_waiting;              /* (mutex lock) for that */
   GQueue pending;               /* (mutex lock) of IpcQueueWork.link */
   GThread *leader;              /* (nullable) (atomic) who does a batch */
   gboolean is_in_transaction;   /* the leader is; only it looks */
@@ -134,6 +135,22 @@ take_batch_locked (IpcQueueJobs *self, GQueue *batch)
     g_queue_push_tail_link (batch, g_queue_pop_head_link (&self->pending));
 }
 
+/* GCond makes a system call of each broadcast, whether or not anybody waits. */
+static void
+tell_changed_locked (IpcQueueJobs *self)
+{
+  if (self->n_waiting > 0)
+    g_cond_broadcast (&self->changed);
+}
+
+static void
+wait_for_change_locked (IpcQueueJobs *self)
+{
+  self->n_waiting++;
+  g_cond_wait (&self->changed, &self->lock);
+  self->n_waiting--;
+}
+
 /* Without the lock in between. */
 static void
 lead_locked (IpcQueueJobs *self)
@@ -147,7 +164,7 @@ lead_locked (IpcQueueJobs *self)
   g_atomic_pointer_set (&self->leader, NULL);
   finish_all (&finished);
   g_mutex_lock (&self->lock);
-  g_cond_broadcast (&self->changed);
+  tell_changed_locked (self);
 }
 
 /* ---- the thread ---- */
@@ -205,7 +222,7 @@ run_thread (gpointer data)
     if (self->pending.length == 0)
       sleep_locked (self);
     else if (g_atomic_pointer_get (&self->leader) != NULL)
-      g_cond_wait (&self->changed, &self->lock);
+      wait_for_change_locked (self);
     else
       lead_in_thread_locked (self);
   is_orphan = self->is_orphan;
@@ -291,7 +308,7 @@ ipc_queue_jobs_do (IpcQueueJobs *self, IpcQueueWork *work, GError **error)
   push_locked (self, &waited.work);
   while (!g_atomic_int_get (&waited.is_done))
     if (self->pending.length == 0 || g_atomic_pointer_get (&self->leader) != NULL)
-      g_cond_wait (&self->changed, &self->lock);
+      wait_for_change_locked (self);
     else
       lead_locked (self);
   g_mutex_unlock (&self->lock);

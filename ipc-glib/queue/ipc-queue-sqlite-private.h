@@ -45,6 +45,7 @@ typedef struct
   IpcQueueDatabase database;
   IpcQueueDoorbell *doorbell;
   IpcQueueLimits limits;        /* as of begin() */
+  IpcDurability durability;     /* the same */
   gint64 clock;                 /* ms: what is added to the time since the start of the machine */
   gboolean knows_clock;
   GHashTable *known;            /* (owned) name → IpcQueueRow: of queues that there were, as they may be still */

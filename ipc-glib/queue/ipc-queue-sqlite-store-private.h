@@ -23,7 +23,6 @@ struct _IpcQueueSqliteStore
   GMutex lock;
   IpcQueueLimits limits;        /* (mutex lock) */
   IpcDurability durability;     /* (mutex lock) */
-  IpcDurability applied;        /* whoever does a batch */
   GHashTable *names;            /* (owned) (mutex lock) of queues, as the listener was told of them */
   GHashTable *subscribed;       /* (owned) (mutex lock) name → how often */
   gint64 last_copy;             /* (mutex reader_lock) that was read */

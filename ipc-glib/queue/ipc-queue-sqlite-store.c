@@ -28,14 +28,10 @@ ipc_queue_sqlite_store_tell (IpcQueueSqliteStore *self, IpcQueueEvent event, con
 static void
 take_settings (IpcQueueSqliteStore *self)
 {
-  IpcDurability durability;
-
   g_mutex_lock (&self->lock);
   self->writer.limits = self->limits;
-  durability = self->durability;
+  self->writer.durability = self->durability;
   g_mutex_unlock (&self->lock);
-  if (durability != self->applied && ipc_queue_database_set_durability (&self->writer.database, durability, NULL))
-    self->applied = durability;
 }
 
 static gboolean
@@ -590,8 +586,6 @@ ipc_queue_sqlite_store_init (IpcQueueSqliteStore *self)
   self->generation = ipc_fork_generation ();
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->subscribed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  /* As it is in a connection that was just opened. */
-  self->applied = IPC_DURABILITY_FULL;
   g_mutex_init (&self->reader_lock);
   g_mutex_init (&self->lock);
   g_mutex_init (&self->listener_lock);
@@ -613,7 +607,6 @@ open_all (IpcQueueSqliteStore *self, const char *path, GError **error)
     return FALSE;
   self->is_open = ipc_queue_doorbell_open (&self->doorbell, path, error);
   if (!self->is_open || !ipc_queue_sqlite_open (&self->writer, path, &self->doorbell, error) ||
-      !ipc_queue_database_set_durability (&self->writer.database, self->applied, error) ||
       !ipc_queue_database_open (&self->reader, path, FALSE, error))
     return FALSE;
   self->jobs = ipc_queue_jobs_new (&jobs_funcs, self, error);
