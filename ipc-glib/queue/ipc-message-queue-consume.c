@@ -378,7 +378,7 @@ start_to_take (IpcMessageQueue *self)
       take->is_pending = take->is_starting = TRUE;
       take->sequence = sequence;
       take->next_at = 0;
-      take->work = (IpcQueueWork){ take_run, take_done };
+      take->work = (IpcQueueWork){ take_run, take_done, .may_fade = TRUE };
     }
   g_mutex_unlock (&self->lock);
   if (!start)

@@ -157,9 +157,9 @@ sweep (int folder_fd, const char *prefix)
 static gboolean
 fill (const char *path, const char *shown_path, GError **error)
 {
-  g_autofree char *sql = g_strdup_printf ("PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; %s PRAGMA application_id = %d;"
+  g_autofree char *sql = g_strdup_printf ("PRAGMA page_size = %d; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; %s PRAGMA application_id = %d;"
                                           " PRAGMA user_version = %d; COMMIT; PRAGMA wal_checkpoint (TRUNCATE);",
-                                          ipc_queue_schema, IPC_QUEUE_APPLICATION_ID, IPC_QUEUE_SCHEMA_VERSION);
+                                          IPC_QUEUE_PAGE_SIZE, ipc_queue_schema, IPC_QUEUE_APPLICATION_ID, IPC_QUEUE_SCHEMA_VERSION);
   IpcQueueDatabase database;
   int code;
 

@@ -15,6 +15,7 @@
 
 #define IPC_QUEUE_APPLICATION_ID 0x49504371    /* "IPCq" */
 #define IPC_QUEUE_SCHEMA_VERSION 1
+#define IPC_QUEUE_PAGE_SIZE 1024        /* small, as a transaction writes whole ones, and most change a few messages */
 #define IPC_QUEUE_INLINE_MAX 2048       /* payloads over it are in a table of their own, so that rows that change are small */
 
 typedef enum
@@ -88,7 +89,6 @@ typedef struct
   sqlite3 *db;
   sqlite3_stmt *statements[IPC_QUEUE_N_STATEMENTS];     /* (nullable) until they are needed */
   int n_log_pages;              /* after the last commit */
-  gint64 place_seen_at;         /* monotonic, µs */
 } IpcQueueDatabase;
 
 /* The absolute path that a URI's part means: nothing, a name or a path. NULL on error. */
@@ -103,8 +103,10 @@ gboolean ipc_queue_database_open_with (IpcQueueDatabase *self, const char *path,
 gboolean ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error);
 /* Not in a forked child. */
 void     ipc_queue_database_close     (IpcQueueDatabase *self);
-/* At NORMAL it may be gone after a power cut, with those after it. */
-gboolean ipc_queue_database_commit    (IpcQueueDatabase *self, IpcDurability durability, GError **error);
+/* It may be gone after a power cut, with those after it, until there was a sync. */
+gboolean ipc_queue_database_commit    (IpcQueueDatabase *self, GError **error);
+/* Outside of transactions. UNCERTAIN: it is there, and may be gone after a power cut. */
+gboolean ipc_queue_database_sync      (IpcQueueDatabase *self, GError **error);
 
 /* (transfer none) (nullable): ready to be bound; to be reset. FORMAT has a character an argument: i a gint64, t a text or NULL,
  * b a pointer (NULL for none) and a gsize; they stay until it is reset. */

@@ -8,9 +8,8 @@
 #include "queue/ipc-queue-wal-private.h"
 
 #define BUSY_TIMEOUT_MS 10000   /* other programs that have it locked; this library's wait for their turn elsewhere */
-#define MAX_PAGES 262144        /* of 4 KiB: 1 GiB */
-#define CHECKPOINT_PAGES 16000
-#define PLACE_US 10000          /* what is published so soon after the file was removed might as well have been before */
+#define MAX_PAGES (1024 * 1024 * 1024 / IPC_QUEUE_PAGE_SIZE)
+#define CHECKPOINT_PAGES (16 * 1024 * 1024 / IPC_QUEUE_PAGE_SIZE)
 
 /* ---- errors ---- */
 
@@ -218,11 +217,11 @@ ipc_queue_database_open (IpcQueueDatabase *self, const char *path, gboolean writ
 
 /* What was committed is there. If it cannot go from the log into the database now, it can later. */
 gboolean
-ipc_queue_database_commit (IpcQueueDatabase *self, IpcDurability durability, GError **error)
+ipc_queue_database_commit (IpcQueueDatabase *self, GError **error)
 {
   gboolean done;
 
-  ipc_queue_wal_set_lazy (self->db, durability != IPC_DURABILITY_FULL);
+  ipc_queue_wal_set_lazy (self->db, TRUE);
   done = ipc_queue_database_run (self, IPC_QUEUE_COMMIT, error, "");
   ipc_queue_wal_set_lazy (self->db, FALSE);
   if (done && self->n_log_pages >= CHECKPOINT_PAGES)
@@ -231,19 +230,25 @@ ipc_queue_database_commit (IpcQueueDatabase *self, IpcDurability durability, GEr
 }
 
 gboolean
+ipc_queue_database_sync (IpcQueueDatabase *self, GError **error)
+{
+  int code = ipc_queue_wal_sync (self->db);
+
+  if (code == SQLITE_OK)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_UNCERTAIN, "\"%s\": it was written, but not synced, and may be gone after a power cut: %s (%d)", self->path,
+               sqlite3_errstr (code), code);
+  return FALSE;
+}
+
+gboolean
 ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error)
 {
-  gint64 now = g_get_monotonic_time ();
   int has_moved = 0;
 
-  if (self->place_seen_at != 0 && now - self->place_seen_at < PLACE_US)
-    return TRUE;
   sqlite3_file_control (self->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
   if (has_moved == 0)
-    {
-      self->place_seen_at = now;
-      return TRUE;
-    }
+    return TRUE;
   g_set_error (error, IPC_ERROR, IPC_ERROR_DELETED, "\"%s\" was removed, or replaced, while it was open", self->path);
   return FALSE;
 }

@@ -18,6 +18,8 @@ typedef struct
   gboolean (*begin)    (gpointer owner, GError **error);
   /* FALSE: what was done since begin() came to nothing. */
   gboolean (*commit)   (gpointer owner, GError **error);
+  /* After it. FALSE: what was done is there, and may not stay. */
+  gboolean (*sync)     (gpointer owner, GError **error);
   void     (*rollback) (gpointer owner);
   /* FALSE: a step did not work, and all since begin() has to come to nothing. */
   gboolean (*is_sound) (gpointer owner);

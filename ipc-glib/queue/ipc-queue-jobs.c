@@ -40,16 +40,12 @@ move_all (GQueue *from, GQueue *to)
     g_queue_push_tail_link (to, g_queue_pop_head_link (from));
 }
 
+/* What could not be done anyway keeps its own reason. */
 static void
-fail_all (GQueue *batch, const GError *error)
+fail (IpcQueueWork *work, const GError *error)
 {
-  for (GList *link = batch->head; link != NULL; link = link->next)
-    {
-      IpcQueueWork *work = link->data;
-
-      g_clear_error (&work->error);
-      work->error = g_error_copy (error);
-    }
+  if (work->error == NULL)
+    work->error = g_error_copy (error);
 }
 
 /* FALSE: nothing of it is there, and why. */
@@ -83,9 +79,20 @@ do_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
   self->is_in_transaction = TRUE;
   done = do_all (self, batch, error);
   self->is_in_transaction = FALSE;
-  if (done)
-    self->funcs->tell (self->owner);
   return done;
+}
+
+/* It is there, whatever comes of this, and is not done again. */
+static void
+settle (IpcQueueJobs *self, GQueue *batch)
+{
+  g_autoptr(GError) error = NULL;
+  gboolean synced = self->funcs->sync (self->owner, &error);
+
+  for (GList *link = batch->head; !synced && link != NULL; link = link->next)
+    if (!((IpcQueueWork *) link->data)->may_fade)
+      fail (link->data, error);
+  self->funcs->tell (self->owner);
 }
 
 /* Moves all of BATCH to FINISHED, each with its error. */
@@ -95,10 +102,14 @@ do_batch (IpcQueueJobs *self, GQueue *batch, GQueue *finished)
   g_autoptr(GError) error = NULL;
 
   if (do_transaction (self, batch, &error))
-    move_all (batch, finished);
+    {
+      settle (self, batch);
+      move_all (batch, finished);
+    }
   else if (batch->length == 1)
     {
-      fail_all (batch, error);
+      g_clear_error (&((IpcQueueWork *) batch->head->data)->error);
+      fail (batch->head->data, error);
       move_all (batch, finished);
     }
   else
@@ -300,7 +311,7 @@ waited_done (IpcQueueWork *work, GError *error)
 gboolean
 ipc_queue_jobs_do (IpcQueueJobs *self, IpcQueueWork *work, GError **error)
 {
-  Waited waited = { .work = { .run = run_waited, .done = waited_done }, .asked = work };
+  Waited waited = { .work = { .run = run_waited, .done = waited_done, .may_fade = work->may_fade }, .asked = work };
 
   if (g_atomic_pointer_get (&self->leader) == g_thread_self () && self->is_in_transaction)
     return work->run (work, error);

@@ -58,6 +58,15 @@ commit (gpointer owner, GError **error)
   return done;
 }
 
+/* Not in turn: others write meanwhile, and what they sync is synced for all. */
+static gboolean
+sync_all (gpointer owner, GError **error)
+{
+  IpcQueueSqlite *writer = &IPC_QUEUE_SQLITE_STORE (owner)->writer;
+
+  return writer->durability != IPC_DURABILITY_FULL || ipc_queue_database_sync (&writer->database, error);
+}
+
 static void
 rollback (gpointer owner)
 {
@@ -93,7 +102,7 @@ tell (gpointer owner)
     ipc_queue_doorbell_ring (&self->doorbell, TRUE);
 }
 
-static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, rollback, is_sound, tell, ipc_queue_sqlite_store_rung };
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, is_sound, tell, ipc_queue_sqlite_store_rung };
 
 /* ---- one call ---- */
 
@@ -325,7 +334,7 @@ take_func (IpcQueueSqlite *writer, IpcQueueRow *row, Call *call, GError **error)
 static guint
 take (IpcQueueStore *store, const char *name, IpcQueueItem **items, guint max, gint64 *next_at, GError **error)
 {
-  Call call = { .func = take_func, .name = name, .taken = items, .n = max };
+  Call call = { .work.may_fade = TRUE, .func = take_func, .name = name, .taken = items, .n = max };
 
   if (!do_call (store, &call, error))
     drop_taken (&call);

@@ -210,7 +210,7 @@ write_all (IpcQueueSqlite *self, GError **error)
 gboolean
 ipc_queue_sqlite_commit (IpcQueueSqlite *self, GError **error)
 {
-  if (!write_all (self, error) || !ipc_queue_database_commit (&self->database, self->durability, error))
+  if (!write_all (self, error) || !ipc_queue_database_commit (&self->database, error))
     {
       ipc_queue_sqlite_rollback (self);
       return FALSE;

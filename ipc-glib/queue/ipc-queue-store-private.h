@@ -19,6 +19,7 @@ struct _IpcQueueWork
   gboolean (*run)  (IpcQueueWork *self, GError **error);
   /* What it did is there for good; or ERROR (transfer full) says why not. */
   void     (*done) (IpcQueueWork *self, GError *error);
+  gboolean may_fade;            /* it is no error if it may not survive a power cut, though it should */
 
   /* for the store while it has it */
   GList link;

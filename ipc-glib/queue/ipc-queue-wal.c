@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define BUFFER_MAX (256 * 1024) /* what is larger is written in parts */
+#define BUFFER_MAX (64 * 1024)  /* what is larger is written in parts; the usual VFS writes less than 128 KiB at a time */
 #define BUFFER_KEPT (32 * 1024) /* between commits */
 
 /* An open log; the file of the VFS behind it follows. */
@@ -15,8 +15,9 @@ typedef struct
   gsize size;
   sqlite3_int64 start;          /* where they go */
   gboolean is_direct;           /* nothing is gathered */
-  gboolean is_lazy;
+  gboolean is_lazy;             /* what is committed is synced later, or not at all */
   gboolean is_new;              /* its header was written, and not synced */
+  gboolean is_unsynced;         /* something was written, and not synced */
 } Log;
 
 static sqlite3_vfs *below;
@@ -96,6 +97,7 @@ log_write (sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset
   int code = SQLITE_OK;
 
   self->is_new |= offset == 0;
+  self->is_unsynced = TRUE;
   if (!continues (self, (gsize) size, offset))
     code = flush (self);
   if (code != SQLITE_OK)
@@ -115,6 +117,16 @@ log_truncate (sqlite3_file *file, sqlite3_int64 size)
 }
 
 static int
+sync_now (Log *self, int flags)
+{
+  int code = CALL (&self->base, xSync, flags);
+
+  if (code == SQLITE_OK)
+    self->is_new = self->is_unsynced = FALSE;
+  return code;
+}
+
+static int
 log_sync (sqlite3_file *file, int flags)
 {
   Log *self = (Log *) file;
@@ -122,11 +134,7 @@ log_sync (sqlite3_file *file, int flags)
 
   if (self->room > BUFFER_KEPT)
     set_room (self, BUFFER_KEPT);
-  if (code != SQLITE_OK || (self->is_lazy && !self->is_new))
-    return code;
-  code = CALL (file, xSync, flags);
-  self->is_new &= code != SQLITE_OK;
-  return code;
+  return code == SQLITE_OK && (self->is_new || !self->is_lazy) ? sync_now (self, flags) : code;
 }
 
 static int
@@ -247,14 +255,30 @@ ipc_queue_wal_get_vfs (void)
   return vfs.zName;
 }
 
-/* ---- what the next commit waits for ---- */
+/* ---- what a commit waits for ---- */
 
-void
-ipc_queue_wal_set_lazy (sqlite3 *db, gboolean lazy)
+static Log *
+find_log (sqlite3 *db)
 {
   sqlite3_file *file = NULL;
 
   sqlite3_file_control (db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-  if (file != NULL && file->pMethods == &methods)
-    ((Log *) file)->is_lazy = lazy;
+  return file != NULL && file->pMethods == &methods ? (Log *) file : NULL;
+}
+
+void
+ipc_queue_wal_set_lazy (sqlite3 *db, gboolean lazy)
+{
+  Log *log = find_log (db);
+
+  if (log != NULL)
+    log->is_lazy = lazy;
+}
+
+int
+ipc_queue_wal_sync (sqlite3 *db)
+{
+  Log *log = find_log (db);
+
+  return log != NULL && log->is_unsynced ? sync_now (log, SQLITE_SYNC_NORMAL) : SQLITE_OK;
 }

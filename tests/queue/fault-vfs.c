@@ -36,6 +36,7 @@ static FaultKind kind;
 static guint at;
 static guint count;
 static gboolean has_happened;
+static gboolean is_powersafe;
 
 static void
 write_free (gpointer data)
@@ -218,7 +219,7 @@ file_sector (sqlite3_file *file)
 static int
 file_device (sqlite3_file *file)
 {
-  return 0;
+  return is_powersafe ? SQLITE_IOCAP_POWERSAFE_OVERWRITE : 0;
 }
 
 static int
@@ -339,6 +340,12 @@ fault_vfs_set (FaultKind new_kind, guint new_at)
   count = 0;
   has_happened = FALSE;
   g_mutex_unlock (&lock);
+}
+
+void
+fault_vfs_set_powersafe (gboolean powersafe)
+{
+  is_powersafe = powersafe;
 }
 
 guint

@@ -20,6 +20,8 @@ typedef enum
 void  fault_vfs_register (void);
 /* At the operation number AT (from 0), counted from now on. */
 void  fault_vfs_set      (FaultKind kind, guint at);
+/* Whether a write spoils nothing beside it when the power is cut; SQLite syncs and writes in another order then. */
+void  fault_vfs_set_powersafe (gboolean powersafe);
 /* How many there were since, and whether it has come to it. */
 guint fault_vfs_get_count (void);
 gboolean fault_vfs_has_happened (void);
