@@ -47,12 +47,15 @@ static int bare_fd;
 static guint8 block[BLOCK];
 static guint turn;
 
+/* Where nothing waits for a disk, what others do to the machine is left out. */
+static clockid_t clock_id = CLOCK_MONOTONIC;
+
 static double
 now (void)
 {
   struct timespec time;
 
-  clock_gettime (CLOCK_MONOTONIC, &time);
+  clock_gettime (clock_id, &time);
   return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
 }
 
@@ -256,7 +259,9 @@ compare_all (const char *directory)
   int rounds = n_rounds;
 
   g_print ("median us\n");
+  clock_id = CLOCK_THREAD_CPUTIME_ID;
   compare ("64 B write", (const Way[]){ { "write_data", NULL, write_file, 1 }, { "memcpy", NULL, write_bare, 1 } }, WRITES, 2);
+  clock_id = CLOCK_MONOTONIC;
   for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
     {
       g_autofree char *what = g_strdup_printf ("sync of %u pages", pages[i]);

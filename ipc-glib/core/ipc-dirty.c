@@ -9,6 +9,7 @@
 bool
 ipc_dirty_init (IpcDirty *self)
 {
+  ipc_barrier_init ();
   self->chunks = calloc (N_CHUNKS, sizeof *self->chunks);
   return self->chunks != NULL;
 }
@@ -169,6 +170,8 @@ ipc_dirty_take (IpcDirty *self, uint64_t begin, uint64_t end)
       atomic_fetch_or (&chunk->taken[walk.word], bits);
       atomic_fetch_and (&chunk->dirty[walk.word], ~bits);
     }
+  /* Who has just found a bit set has also written what it is about. */
+  ipc_barrier_heavy ();
 }
 
 void

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/ipc-barrier.h"
+
 #define IPC_DIRTY_PAGE_SHIFT 12u
 #define IPC_DIRTY_PAGE ((uint64_t) 1 << IPC_DIRTY_PAGE_SHIFT)
 #define IPC_DIRTY_CHUNK_SHIFT 15u               /* pages of a chunk: 128 MiB */
@@ -37,7 +39,10 @@ void     ipc_dirty_clear    (IpcDirty *self);
 
 void     ipc_dirty_mark_slow (IpcDirty *self, uint64_t offset, uint64_t length);
 
-/* Any thread. LENGTH is not 0. It is also a fence: what the caller has written before is seen before what it reads afterwards. */
+/*
+ * Any thread, after the bytes were written. LENGTH is not 0. A page that is known to be dirty is left alone, without waiting for what
+ * was written: whoever takes the bits away waits for that (ipc_barrier_heavy()).
+ */
 static inline void
 ipc_dirty_mark (IpcDirty *self, uint64_t offset, uint64_t length)
 {
@@ -45,7 +50,14 @@ ipc_dirty_mark (IpcDirty *self, uint64_t offset, uint64_t length)
   IpcDirtyChunk *chunk = atomic_load_explicit (&self->chunks[page >> IPC_DIRTY_CHUNK_SHIFT], memory_order_acquire);
 
   if (chunk != NULL && (offset + length - 1) >> IPC_DIRTY_PAGE_SHIFT == page)
-    atomic_fetch_or (&chunk->dirty[page % (1u << IPC_DIRTY_CHUNK_SHIFT) / 64], (uint64_t) 1 << (page % 64));
+    {
+      _Atomic uint64_t *word = &chunk->dirty[page % (1u << IPC_DIRTY_CHUNK_SHIFT) / 64];
+      uint64_t bit = (uint64_t) 1 << (page % 64);
+
+      ipc_barrier_light ();
+      if ((atomic_load_explicit (word, memory_order_relaxed) & bit) == 0)
+        atomic_fetch_or (word, bit);
+    }
   else
     ipc_dirty_mark_slow (self, offset, length);
 }

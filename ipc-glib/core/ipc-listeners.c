@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/ipc-listeners.h"
 
+#include "core/ipc-barrier.h"
 #include "core/ipc-bell.h"
 
 typedef struct
@@ -47,6 +48,7 @@ ipc_listeners_get_size (unsigned n)
 void
 ipc_listeners_init (IpcListeners *self, uint8_t *memory, unsigned n, IpcPresence *presence)
 {
+  ipc_barrier_init ();
   *self = (IpcListeners){ .memory = memory, .n = n, .presence = presence };
 }
 
@@ -97,6 +99,9 @@ void
 ipc_listeners_arm (IpcListeners *self, unsigned entry)
 {
   atomic_store (&get_entry (self, entry)->armed, 1);
+  /* Who has just seen that nobody is armed has also written what is looked at now. */
+  if (self->rings_lightly)
+    ipc_barrier_heavy_everywhere ();
 }
 
 bool
@@ -130,8 +135,10 @@ ipc_listeners_ring (IpcListeners *self, unsigned except)
 void
 ipc_listeners_ring_elsewhere (IpcListeners *self)
 {
-  unsigned high = get_high (self);
+  unsigned high;
 
+  ipc_barrier_light ();
+  high = get_high (self);
   for (unsigned i = 0; i < high; i++)
     {
       Entry *entry = get_entry (self, i);

@@ -5,7 +5,7 @@
  * Whoever changes something rings. One that was rung is not rung again before it has been there and has armed itself anew, so
  * that many changes are one wake-up, and a change while nobody listens costs a load. A listener arms first, and looks afterwards:
  * what changed before it looked it sees, what changes later rings. For that, what is looked at is changed by a
- * sequentially consistent operation.
+ * sequentially consistent operation, or else to arm is a barrier for all processes (core/ipc-barrier.h).
  *
  * A process that dies leaves its entries to whoever needs one. Nothing is lost by ringing for the dead.
  */
@@ -20,6 +20,7 @@ typedef struct
   uint8_t *memory;
   unsigned n;
   IpcPresence *presence;
+  bool rings_lightly;           /* who changes something says so by ipc_listeners_ring_elsewhere() only */
 } IpcListeners;
 
 size_t ipc_listeners_get_size (unsigned n);
@@ -35,5 +36,6 @@ void   ipc_listeners_arm      (IpcListeners *self, unsigned entry);
 bool   ipc_listeners_is_armed (const IpcListeners *self, unsigned entry);
 /* From any process and thread; never waits. All but the entry EXCEPT, which may be IPC_LISTENERS_NONE. */
 void   ipc_listeners_ring     (IpcListeners *self, unsigned except);
-/* The same for those of other processes: who changes something very often pays a load for each of its own. */
+/* The same for those of other processes, and without a barrier: it is for what is changed very often, by plain stores, where to arm may
+ * cost more (rings_lightly). */
 void   ipc_listeners_ring_elsewhere (IpcListeners *self);

@@ -33,6 +33,7 @@ static void
 init_listeners (IpcListeners *listeners, const IpcSharedFile *file, IpcPresence *presence)
 {
   ipc_listeners_init (listeners, ipc_shared_file_get_body (file) + sizeof (Block), MAX_LISTENERS, presence);
+  listeners->rings_lightly = TRUE;
 }
 
 /* ---- what is said of the file ---- */

@@ -197,7 +197,7 @@ ipc_mapped_file_get_last_modified (IpcMappedFile *self)
  * ipc_mapped_file_get_access_count: (get-property access-count)
  * @self: the file
  *
- * Gets how often this object was used to read or write.
+ * Gets how often this object was used to read or write. Where threads do so at the same moment, some may not be counted.
  *
  * Returns: the number
  *

