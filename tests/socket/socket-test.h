@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the tests of sockets share:
+ * What the tests of sockets share, and over the transport of the run (transport.h) those of them that are about pipes, too:
  *
  *  - Service: a server in this process that counts what happens to it, and echoes;
  *  - clients that are opened, and asked, while the main loop runs;
@@ -14,6 +14,7 @@
 
 #include "core/ipc-frame.h"
 #include "ipc-test.h"
+#include "transport.h"
 
 G_BEGIN_DECLS
 
