@@ -24,6 +24,21 @@ assert_ipc_error (const GError *error, IpcError code, const char *part)
     assert_text (error->message, part);
 }
 
+/* ── Descriptors ── */
+
+rlim_t
+set_soft_limit (rlim_t soft)
+{
+  struct rlimit limit;
+  rlim_t before;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  before = limit.rlim_cur;
+  limit.rlim_cur = soft;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  return before;
+}
+
 /* ── A server ── */
 
 static IpcMessage *

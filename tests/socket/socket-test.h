@@ -11,6 +11,7 @@
 #pragma once
 
 #include <ipc-glib/ipc-glib.h>
+#include <sys/resource.h>
 
 #include "core/ipc-frame.h"
 #include "ipc-test.h"
@@ -22,6 +23,9 @@ G_BEGIN_DECLS
 void assert_text (const char *text, const char *part);
 /* The error has to be of IPC_ERROR with CODE, and its text to have PART (nullable) in it. */
 void assert_ipc_error (const GError *error, IpcError code, const char *part);
+
+/* So many descriptors this process may have; how many it was before. */
+rlim_t set_soft_limit (rlim_t soft);
 
 /* ── A server ── */
 
