@@ -314,7 +314,8 @@ static const SweepOperation stop_async = {
 int
 main (int argc, char **argv)
 {
-  static const SweepOperation *const operations[] = { &start, &start_stale, &start_foreign, &start_read_pipe, &start_abstract, &start_activated, &stop, &stop_async, NULL };
+  static const SweepOperation *const operations[] = { &start, &start_stale, &start_foreign, &start_read_pipe, &start_abstract,
+                                                      &start_activated, &stop, &stop_async, NULL };
 
   return sweep_run (&argc, &argv, operations);
 }
