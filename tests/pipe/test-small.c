@@ -65,7 +65,7 @@ is_small (int fd)
 static void
 check_sizes (IpcClient *client)
 {
-  static const gsize sizes[] = { 0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 65535, 65536, 65537, 3000000 };
+  static const gsize sizes[] = { 0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 65535, 65536, 65537, 300000 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
