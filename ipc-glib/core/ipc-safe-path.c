@@ -341,18 +341,27 @@ ipc_directory_check_entry (int directory_fd, const char *name, mode_t file_type,
   return true;
 }
 
+static bool
+check_node (int fd, const char *where, mode_t file_type, IpcFault *fault)
+{
+  struct stat info;
+
+  if (fstat (fd, &info) != 0)
+    return ipc_fault_set_errno (fault, errno, "cannot look at %s", where);
+  return check_entry_info (&info, where, file_type, fault);
+}
+
 bool
 ipc_directory_open_entry (int directory_fd, const char *name, mode_t file_type, int flags, int *fd, IpcFault *fault)
 {
   char where[SHOWN_MAX], path[64];
-  struct stat info;
   int node_fd, opened;
 
   show_path (where, sizeof where, name, strlen (name));
   node_fd = TEMP_FAILURE_RETRY (openat (directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (node_fd < 0)
     return ipc_fault_set_errno (fault, errno, "cannot open %s", where);
-  if (fstat (node_fd, &info) != 0 || !check_entry_info (&info, where, file_type, fault))
+  if (!check_node (node_fd, where, file_type, fault))
     {
       close (node_fd);
       return false;

@@ -84,15 +84,22 @@ static gboolean
 must_read_to_the_end (IpcConnection *self)
 {
   gboolean turn;
+  guint64 before;
 
   g_mutex_lock (&self->lock);
   turn = self->state < IPC_CONNECTION_CLOSING && ipc_connection_take_read_turn_locked (self);
   g_mutex_unlock (&self->lock);
   if (!turn)
     return FALSE;
-  self->readable = TRUE;
-  while (ipc_connection_run_input (self, FALSE))
-    ;
+  /* A read that brings less than there is room for is not the end of it. */
+  do
+    {
+      before = IPC_READ_ONCE (self->bytes_received);
+      self->readable = TRUE;
+      while (ipc_connection_run_input (self, FALSE))
+        ;
+    }
+  while (IPC_READ_ONCE (self->bytes_received) != before && IPC_READ_ONCE (self->state) < IPC_CONNECTION_CLOSING);
   g_mutex_lock (&self->lock);
   ipc_connection_give_read_turn_locked (self);
   turn = self->state < IPC_CONNECTION_CLOSING;

@@ -257,7 +257,7 @@ struct _IpcConnectionClass
   /* (nullable) Adds to our HELLO what the transport has to say in it. */
   void   (*describe) (IpcConnection *self, GVariantBuilder *hello);
   /* (nullable) (with lock held) The peer's HELLO has come. */
-  void   (*greeted)  (IpcConnection *self);
+  gboolean (*greeted) (IpcConnection *self, GError **error);
   /* (nullable) What comes is in a dialect of the transport's own: handles a piece of it, as ipc_json_step(). */
   IpcStep (*step)    (IpcConnection *self);
   /* (nullable) The end of the input, which is not the end of the connection. */

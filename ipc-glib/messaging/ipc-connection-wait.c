@@ -99,6 +99,13 @@ is_pair (IpcConnection *self)
   return self->out_fd != self->fd;
 }
 
+/* Over a pair: who could not say HELLO is never answered, and no end of the input tells of that. */
+static gboolean
+is_unheard_locked (IpcConnection *self)
+{
+  return is_pair (self) && self->write_failed && self->state == IPC_CONNECTION_HANDSHAKE;
+}
+
 /* With the turn, without the lock. */
 static void
 poll_and_read (IpcConnection *self, gboolean want_in, gboolean want_out, gint64 deadline, Interruption *interruption)
@@ -142,6 +149,11 @@ check_still_waiting_locked (IpcConnection *self, gint64 started, gint64 deadline
         g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the connection is closed", self->peer_name);
       return FALSE;
     }
+  if (is_unheard_locked (self))
+    {
+      g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SERVER, "%s: the server cannot be told of us, it went away", self->peer_name);
+      return FALSE;
+    }
   if (self->input_over)
     {
       g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "%s: the peer closed the connection", self->peer_name);
@@ -182,7 +194,7 @@ turn_locked (IpcConnection *self, IpcWaitFunc done, gpointer data, gint64 deadli
   g_mutex_unlock (&self->lock);
   ipc_connection_run_input (self, TRUE);
   g_mutex_lock (&self->lock);
-  if (done (self, data) || self->state == IPC_CONNECTION_CLOSED)
+  if (done (self, data) || self->state == IPC_CONNECTION_CLOSED || is_unheard_locked (self))
     return;
   want_in = can_read (self);
   g_mutex_unlock (&self->lock);

@@ -67,6 +67,8 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   g_autofree const char **features = NULL;
   guint64 max_message_size;
   guint32 max_fds = 0;
+  gboolean welcome = TRUE;
+  GError *error = NULL;
 
   if (self->got_hello)
     return drop_invalid (self, "a second HELLO");
@@ -83,13 +85,18 @@ handle_hello (IpcConnection *self, const IpcFrame *frame, const IpcFrameBody *bo
   g_variant_lookup (hello, "features", "^a&s", &features);
   ipc_connection_agree_on_fds_locked (self, max_fds, features != NULL && g_strv_contains (features, "memfd"));
   if (IPC_CONNECTION_GET_CLASS (self)->greeted != NULL)
-    IPC_CONNECTION_GET_CLASS (self)->greeted (self);
-  if (self->is_server_side)
+    welcome = IPC_CONNECTION_GET_CLASS (self)->greeted (self, &error);
+  if (welcome && self->is_server_side)
     {
       ipc_binary_send_hello_locked (self);
       ipc_connection_schedule_flush_locked (self);
     }
   g_mutex_unlock (&self->lock);
+  if (!welcome)
+    {
+      ipc_connection_shut (self, error, TRUE);
+      return IPC_STEP_END;
+    }
   ipc_connection_opened (self);
   return IPC_STEP_DONE;
 }

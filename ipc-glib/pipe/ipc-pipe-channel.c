@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define LINE "line"
+#define RETRY_US G_USEC_PER_SEC
 
 struct _IpcPipeChannel
 {
@@ -17,10 +18,18 @@ struct _IpcPipeChannel
 
 G_DEFINE_FINAL_TYPE (IpcPipeChannel, ipc_pipe_channel, IPC_TYPE_CONNECTION)
 
+/* Nothing ends it but the server: whatever the kernel has, it may have less of it later, and no event says so. */
 static gssize
 channel_read (IpcConnection *self, gpointer room, gsize size, IpcFdsRead *fds)
 {
-  return read (self->fd, room, size);
+  gssize got = read (self->fd, room, size);
+
+  if (got >= 0 || errno == EINTR || errno == EAGAIN)
+    return got;
+  g_debug ("%s: cannot read: %s", self->peer_name, g_strerror (errno));
+  ipc_hub_attend_at (&self->watch, g_get_monotonic_time () + RETRY_US);
+  errno = EAGAIN;
+  return -1;
 }
 
 static gssize

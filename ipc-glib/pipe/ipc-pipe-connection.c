@@ -112,21 +112,23 @@ close_fd (int *fd)
 }
 
 /* The server has our pair, and has taken its names away. */
-static void
-pipe_greeted (IpcConnection *connection)
+static gboolean
+pipe_greeted (IpcConnection *connection, GError **error)
 {
   IpcPipeConnection *self = IPC_PIPE_CONNECTION (connection);
 
   if (self->token == NULL)
-    return;
+    return TRUE;
   ipc_hub_remove (&connection->out_watch);
   ipc_fork_close (connection->out_fd);
   connection->out_fd = self->next_fd;
   self->next_fd = -1;
   g_clear_pointer (&self->token, g_free);
   close_fd (&self->pairs_fd);
-  if (!ipc_connection_watch_output_locked (connection, NULL))
-    ipc_connection_fail_writing_locked (connection);
+  if (ipc_connection_watch_output_locked (connection, error))
+    return TRUE;
+  g_prefix_error (error, "%s: ", connection->peer_name);
+  return FALSE;
 }
 
 /* ---- the object ---- */

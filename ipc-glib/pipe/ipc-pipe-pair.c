@@ -36,11 +36,14 @@ int
 ipc_pipe_pairs_open (int directory_fd, const char *basename, gboolean create, GError **error)
 {
   g_autofree char *name = g_strdup_printf (".%s.d", basename);
+  gboolean is_new = create && faccessat (directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
   IpcFault fault;
   int fd;
 
   if (ipc_directory_open_sub (directory_fd, name, create, &fd, &fault))
     return fd;
+  if (is_new)
+    unlinkat (directory_fd, name, AT_REMOVEDIR);
   if (fault.code == IPC_FAULT_SYSTEM && fault.system_errno == ENOENT)
     g_set_error_literal (error, IPC_ERROR, IPC_ERROR_NOT_FOUND, fault.message);
   else
@@ -112,7 +115,26 @@ ipc_pipe_pair_make (int pairs_fd, const char *token, int *read_fd, int *write_fd
 
 /* ---- the server ---- */
 
+/* A client that waits sees that it waits in vain. */
+static void
+dismiss (int pairs_fd, const char *token)
+{
+  int fd;
+
+  if (ipc_directory_open_entry (pairs_fd, name_of (token, OUT).text, S_IFIFO, O_WRONLY | O_NONBLOCK, &fd, NULL))
+    close (fd);
+  ipc_pipe_pair_unlink (pairs_fd, token);
+}
+
+/* Anything else stays what it is. */
 static gboolean
+is_shortage (const IpcFault *fault)
+{
+  return fault->code == IPC_FAULT_SYSTEM &&
+         (fault->system_errno == EMFILE || fault->system_errno == ENFILE || fault->system_errno == ENOMEM);
+}
+
+static IpcPipePairTaken
 take_one (int pairs_fd, const char *name, int flags, int *fd, GError **error)
 {
   IpcFault fault;
@@ -120,36 +142,43 @@ take_one (int pairs_fd, const char *name, int flags, int *fd, GError **error)
   if (ipc_directory_open_entry (pairs_fd, name, S_IFIFO, flags | O_NONBLOCK, fd, &fault))
     {
       ipc_fork_guard_fd (*fd);
-      return TRUE;
+      return IPC_PIPE_PAIR_TAKEN;
     }
   if (fault.code == IPC_FAULT_SYSTEM && (fault.system_errno == ENOENT || fault.system_errno == ENXIO))
     g_set_error (error, IPC_ERROR, IPC_ERROR_NOT_CONNECTED, "the client of %s is gone", name);
   else
     ipc_error_set_fault (error, &fault, NULL);
-  return FALSE;
+  return is_shortage (&fault) ? IPC_PIPE_PAIR_LATER : IPC_PIPE_PAIR_LOST;
 }
 
-gboolean
+IpcPipePairTaken
 ipc_pipe_pair_take (int pairs_fd, const char *token, int *read_fd, int *write_fd, GError **error)
 {
-  GError *problem = NULL;
+  IpcPipePairTaken taken;
   int reader = -1, writer = -1;
 
-  if (take_one (pairs_fd, name_of (token, OUT).text, O_WRONLY, &writer, &problem) &&
-      take_one (pairs_fd, name_of (token, IN).text, O_RDONLY, &reader, &problem))
+  /* In this order: a client that sees somebody come to write to it and leave again takes that for its refusal. */
+  taken = take_one (pairs_fd, name_of (token, IN).text, O_RDONLY, &reader, error);
+  if (taken == IPC_PIPE_PAIR_TAKEN)
+    taken = take_one (pairs_fd, name_of (token, OUT).text, O_WRONLY, &writer, error);
+  if (taken == IPC_PIPE_PAIR_TAKEN)
     {
       ipc_pipe_pair_unlink (pairs_fd, token);
       *read_fd = reader;
       *write_fd = writer;
-      return TRUE;
+      return taken;
     }
-  if (writer >= 0)
-    ipc_fork_close (writer);
-  /* Short of descriptors it is tried again; anything else stays what it is. */
-  if (problem->domain == IPC_ERROR && problem->code != IPC_ERROR_LIMIT_EXCEEDED)
-    ipc_pipe_pair_unlink (pairs_fd, token);
-  g_propagate_error (error, problem);
-  return FALSE;
+  if (reader >= 0)
+    ipc_fork_close (reader);
+  if (taken == IPC_PIPE_PAIR_LOST)
+    dismiss (pairs_fd, token);
+  return taken;
+}
+
+gboolean
+ipc_pipe_pair_exists (int pairs_fd, const char *token)
+{
+  return faccessat (pairs_fd, name_of (token, OUT).text, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ---- what was left ---- */
@@ -203,14 +232,7 @@ void
 ipc_pipe_pairs_forget (int pairs_fd)
 {
   g_autoptr (GPtrArray) tokens = list_tokens (pairs_fd);
-  int fd;
 
   for (guint i = 0; i < tokens->len; i++)
-    {
-      const char *token = g_ptr_array_index (tokens, i);
-
-      if (ipc_directory_open_entry (pairs_fd, name_of (token, OUT).text, S_IFIFO, O_WRONLY | O_NONBLOCK, &fd, NULL))
-        close (fd);
-      ipc_pipe_pair_unlink (pairs_fd, token);
-    }
+    dismiss (pairs_fd, g_ptr_array_index (tokens, i));
 }

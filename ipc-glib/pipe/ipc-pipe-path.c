@@ -220,29 +220,45 @@ open_pairs_of (int directory_fd, const char *basename, const char *shown, int *p
   return FALSE;
 }
 
+static gboolean
+check_served (int directory_fd, const char *basename, const char *shown, GError **error)
+{
+  return ipc_path_lock_is_held (directory_fd, basename) || set_no_server (error, shown, "who reads it is no server");
+}
+
+/* That of the server, if it is in this process. */
+static gboolean
+find_context (int fd, const char *shown, GMainContext **context, GError **error)
+{
+  g_autofree char *key = NULL;
+  struct stat status;
+
+  if (fstat (fd, &status) != 0)
+    {
+      ipc_error_set_errno (error, errno, "cannot look at pipe %s", shown);
+      return FALSE;
+    }
+  key = ipc_local_servers_key_of_file (status.st_dev, status.st_ino);
+  *context = ipc_local_servers_find (key);
+  return TRUE;
+}
+
 gboolean
 ipc_pipe_path_reach (int directory_fd, const char *basename, const char *path, int *write_fd, int *pairs_fd, GMainContext **context,
                      GError **error)
 {
   g_autofree char *shown = ipc_owned_path_escape (path);
-  g_autofree char *key = NULL;
-  gboolean reached = FALSE;
-  struct stat status;
   int fd;
 
   if (!open_to_write (directory_fd, basename, shown, &fd, error))
     return FALSE;
-  if (!ipc_path_lock_is_held (directory_fd, basename))
-    set_no_server (error, shown, "who reads it is no server");
-  else
-    reached = open_pairs_of (directory_fd, basename, shown, pairs_fd, error);
-  if (!reached || fstat (fd, &status) != 0)
+  if (!find_context (fd, shown, context, error) || !check_served (directory_fd, basename, shown, error) ||
+      !open_pairs_of (directory_fd, basename, shown, pairs_fd, error))
     {
+      g_clear_pointer (context, g_main_context_unref);
       ipc_fork_close (fd);
       return FALSE;
     }
-  key = ipc_local_servers_key_of_file (status.st_dev, status.st_ino);
-  *context = ipc_local_servers_find (key);
   *write_fd = fd;
   return TRUE;
 }

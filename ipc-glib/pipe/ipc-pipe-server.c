@@ -15,7 +15,7 @@
 #include "pipe/ipc-pipe-pair-private.h"
 #include "pipe/ipc-pipe-path-private.h"
 
-#define MAX_WAITING 1024u       /* each holds a HELLO of at most PIPE_BUF bytes */
+#define MANY_WAITING 1024u      /* from so many on those that have given up are looked for */
 #define RETRY_BASE_MS 10
 #define RETRY_LIMIT_MS 1000
 
@@ -78,7 +78,8 @@ struct _IpcPipeServer
 
   IpcPipePath path;
   char *local_key;              /* (nullable) (owned) what the process knows it by, while it runs */
-  GQueue waiting;               /* (element-type GBytes) those that there were no descriptors for */
+  GQueue waiting;               /* (element-type GBytes) HELLOs of those that there were no descriptors for */
+  guint many_waiting;
   GSource *retry;               /* (nullable) (owned) */
   IpcBackoff backoff;
 };
@@ -94,7 +95,7 @@ static guint line_dropped_signal;
 
 /* ---- clients ---- */
 
-/* FALSE: there are no descriptors for it; it may be tried again. */
+/* FALSE: there are no descriptors for it, and it waits. */
 static gboolean
 take_client (IpcPipeServer *self, GBytes *hello)
 {
@@ -102,13 +103,15 @@ take_client (IpcPipeServer *self, GBytes *hello)
   g_autoptr (IpcConnection) connection = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *token = ipc_pipe_hello_get_token (hello, &error);
+  IpcPipePairTaken taken = IPC_PIPE_PAIR_LOST;
   int read_fd, write_fd;
 
-  if (token == NULL || !ipc_pipe_pair_take (self->path.pairs_fd, token, &read_fd, &write_fd, &error))
-    {
-      g_debug ("%s: a client was lost: %s", server->address, error->message);
-      return error->domain != G_IO_ERROR;
-    }
+  if (token != NULL)
+    taken = ipc_pipe_pair_take (self->path.pairs_fd, token, &read_fd, &write_fd, &error);
+  if (taken == IPC_PIPE_PAIR_LOST)
+    g_debug ("%s: a client was lost: %s", server->address, error->message);
+  if (taken != IPC_PIPE_PAIR_TAKEN)
+    return taken == IPC_PIPE_PAIR_LOST;
   connection = ipc_pipe_connection_new_for_server (read_fd, write_fd, server->address, &server->limits);
   ipc_server_take (server, g_object_ref (connection));
   ipc_connection_feed (connection, hello);
@@ -162,14 +165,38 @@ retry_later (IpcPipeServer *self)
   g_source_attach (self->retry, IPC_SERVER (self)->context);
 }
 
-/* Those that have waited for the longest have long given up. */
+static gboolean
+still_waits (IpcPipeServer *self, GBytes *hello)
+{
+  g_autofree char *token = ipc_pipe_hello_get_token (hello, NULL);
+
+  return token != NULL && ipc_pipe_pair_exists (self->path.pairs_fd, token);
+}
+
+static void
+forget_gone (IpcPipeServer *self)
+{
+  for (GList *next, *link = self->waiting.head; link != NULL; link = next)
+    {
+      next = link->next;
+      if (still_waits (self, link->data))
+        continue;
+      g_bytes_unref (link->data);
+      g_queue_delete_link (&self->waiting, link);
+    }
+  self->many_waiting = MAX (MANY_WAITING, 2 * g_queue_get_length (&self->waiting));
+}
+
+/* However many they are: each has a pair of pipes in our directory, which is more than its HELLO is here. */
 static void
 let_wait (IpcPipeServer *self, GBytes *hello)
 {
   gboolean is_first = g_queue_is_empty (&self->waiting);
 
-  if (g_queue_get_length (&self->waiting) >= MAX_WAITING)
-    g_bytes_unref (g_queue_pop_head (&self->waiting));
+  if (!still_waits (self, hello))
+    return;
+  if (g_queue_get_length (&self->waiting) >= self->many_waiting)
+    forget_gone (self);
   g_queue_push_tail (&self->waiting, g_bytes_ref (hello));
   retry_later (self);
   if (!is_first)
@@ -310,6 +337,7 @@ ipc_pipe_server_init (IpcPipeServer *self)
 {
   ipc_pipe_path_init (&self->path);
   g_queue_init (&self->waiting);
+  self->many_waiting = MANY_WAITING;
   ipc_backoff_init (&self->backoff, RETRY_BASE_MS, RETRY_LIMIT_MS);
 }
 

@@ -4,10 +4,11 @@
 
 check-crash-table.py PAGE PROGRAM...
 
-A name is a path in brackets, [/socket/path/lost]. The programs are asked what tests they have; of those in Python, which are
+A name is a path in brackets, [/socket/path/lost]. The programs are asked what tests they have, over each transport; of those in Python, which are
 not run, the cases are looked for: [/tools/indexer/kill-one] is kill_one in tools/test_indexer.py.
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -24,11 +25,15 @@ def cases_of(script):
     return {folder + name.replace('_', '-') for name in CASE.findall(script.read_text(encoding='utf-8'))}
 
 
+def list_tests(program, transport):
+    environment = dict(os.environ, IPC_TEST_TRANSPORT=transport)
+    return subprocess.run([program, '-l'], check=True, capture_output=True, text=True, env=environment).stdout.splitlines()
+
+
 def tests_of(program):
     if program.endswith('.py'):
         return cases_of(pathlib.Path(program))
-    output = subprocess.run([program, '-l'], check=True, capture_output=True, text=True).stdout
-    return {line for line in output.splitlines() if line.startswith('/')}
+    return {line for transport in ('socket', 'pipe') for line in list_tests(program, transport) if line.startswith('/')}
 
 
 def main():

@@ -26,6 +26,7 @@ static const FaultKind kinds[] = {
   { "fstatat", { EIO, EACCES, ENOMEM } },
   { "fstatfs", { EIO } },
   { "ftruncate", { EINTR, EIO } },
+  { "getrandom", { EINTR, ENOSYS } },
   { "getsockname", { ENOBUFS } },
   { "getsockopt", { ENOMEM, EINVAL } },
   { "inotify_add_watch", { ENOSPC, ENOMEM, EACCES } },
@@ -33,6 +34,7 @@ static const FaultKind kinds[] = {
   { "listen", { EADDRINUSE, ENOMEM } },
   { "memfd_create", { EMFILE, ENFILE, ENOMEM, EPERM } },
   { "mkdirat", { EACCES, ENOSPC, EIO } },
+  { "mkfifoat", { EACCES, ENOSPC, EIO } },
   { "mmap", { ENOMEM, EACCES } },
   { "open", { EINTR, EMFILE, ENFILE, EACCES, EIO } },
   { "openat", { EINTR, EMFILE, ENFILE, EACCES, ENOSPC, EIO } },
@@ -40,7 +42,7 @@ static const FaultKind kinds[] = {
   { "poll", { EINTR, ENOMEM } },
   { "pread", { EINTR, FAULT_SHORT, EIO } },
   { "pwrite", { EINTR, FAULT_SHORT, ENOSPC, EIO } },
-  { "read", { EINTR, EIO } },
+  { "read", { EINTR, FAULT_SHORT, EIO } },
   { "recv", { EINTR, EAGAIN, FAULT_SHORT, ECONNRESET, EIO, ENOMEM } },
   { "recvmsg", { EINTR, EAGAIN, FAULT_SHORT, ECONNRESET, EIO, ENOMEM } },
   { "renameat2", { EACCES, ENOSPC, EIO, EINVAL } },
@@ -52,6 +54,7 @@ static const FaultKind kinds[] = {
   { "statx", { EIO, ENOMEM } },
   { "unlinkat", { EACCES, EIO } },
   { "write", { EINTR, FAULT_SHORT, ENOSPC, EIO } },
+  { "writev", { EINTR, EAGAIN, FAULT_SHORT, EPIPE, ENOMEM, EIO } },
 };
 
 const FaultKind *

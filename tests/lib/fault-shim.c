@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -36,9 +37,9 @@
 #define ALL_CALLS(X) \
   X (accept) X (accept4) X (bind) X (chmod) X (connect) X (epoll_create1) X (epoll_ctl) X (epoll_wait) X (fchmod) X (fchmodat) \
   X (fchownat) X (fcntl) X (fdopendir) X (flock) X (fstat) X (fstatat) X (fstatfs) X (ftruncate) X (getsockname) \
-  X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (listen) X (memfd_create) X (mkdirat) X (mmap) X (open) \
-  X (openat) X (pipe2) X (poll) X (pread) X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) X (sendmsg) \
-  X (setsockopt) X (shutdown) X (socket) X (statx) X (unlinkat) X (write)
+  X (getrandom) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (listen) X (memfd_create) X (mkdirat) X (mkfifoat) \
+  X (mmap) X (open) X (openat) X (pipe2) X (poll) X (pread) X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) \
+  X (sendmsg) X (setsockopt) X (shutdown) X (socket) X (statx) X (unlinkat) X (write) X (writev)
 
 #define AS_ENUM(name) CALL_##name,
 #define AS_NAME(name) #name,
@@ -300,6 +301,7 @@ STAND_IN (int, -1, inotify_init1, inotify_init1, (int flags), (flags))
 STAND_IN (int, -1, listen, listen, (int fd, int backlog), (fd, backlog))
 STAND_IN (int, -1, memfd_create, memfd_create, (const char *name, unsigned flags), (name, flags))
 STAND_IN (int, -1, mkdirat, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode))
+STAND_IN (int, -1, mkfifoat, mkfifoat, (int fd, const char *path, mode_t mode), (fd, path, mode))
 BOTH (void *, MAP_FAILED, mmap, mmap, (void *at, size_t size, int rights, int flags, int fd, off_t offset), (at, size, rights, flags, fd, offset))
 STAND_IN (int, -1, pipe2, pipe2, (int *fds, int flags), (fds, flags))
 STAND_IN (int, -1, poll, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout))
@@ -335,6 +337,7 @@ in_front_of_epoll_ctl (int fd, int operation, int other, struct epoll_event *eve
   }
 
 TRANSFER (read, read, (int fd, void *room, size_t size), (fd, room, size))
+TRANSFER (getrandom, getrandom, (void *room, size_t size, unsigned flags), (room, size, flags))
 TRANSFER (write, write, (int fd, const void *data, size_t size), (fd, data, size))
 TRANSFER (recv, recv, (int fd, void *room, size_t size, int flags), (fd, room, size, flags))
 TRANSFER (send, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
@@ -343,18 +346,48 @@ TRANSFER (pread64, pread, (int fd, void *room, size_t size, off_t offset), (fd, 
 TRANSFER (pwrite, pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
 TRANSFER (pwrite64, pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
 
-/* Of a message the first byte of the first piece that has one, and the descriptors with it. */
+/* Of several pieces the first byte of the first one that has any. */
+static bool
+cut_pieces (const struct iovec *pieces, size_t n, struct iovec *piece)
+{
+  for (size_t i = 0; i < n; i++)
+    if (pieces[i].iov_len > 0)
+      {
+        *piece = (struct iovec){ pieces[i].iov_base, 1 };
+        return true;
+      }
+  return false;
+}
+
+#define SCATTERED(function, parameters, arguments) \
+  ssize_t in_front_of_##function parameters __asm__ (#function); \
+  ssize_t in_front_of_##function parameters \
+  { \
+    NEXT (function); \
+    Verdict verdict = judge (CALL_writev, __builtin_return_address (0)); \
+    struct iovec piece; \
+    if (verdict == FAIL) \
+      return -1; \
+    if (verdict == CUT && cut_pieces (pieces, (size_t) n, &piece)) \
+      { \
+        pieces = &piece; \
+        n = 1; \
+      } \
+    return ((ssize_t (*) parameters) next) arguments; \
+  }
+
+SCATTERED (writev, (int fd, const struct iovec *pieces, int n), (fd, pieces, n))
+SCATTERED (pwritev2, (int fd, const struct iovec *pieces, int n, off_t offset, int flags), (fd, pieces, n, offset, flags))
+SCATTERED (pwritev64v2, (int fd, const struct iovec *pieces, int n, off_t offset, int flags), (fd, pieces, n, offset, flags))
+
+/* Of a message that, and the descriptors with it. */
 static void
 cut_message (struct msghdr *message, struct iovec *piece)
 {
-  for (size_t i = 0; i < message->msg_iovlen; i++)
-    if (message->msg_iov[i].iov_len > 0)
-      {
-        *piece = (struct iovec){ message->msg_iov[i].iov_base, 1 };
-        message->msg_iov = piece;
-        message->msg_iovlen = 1;
-        return;
-      }
+  if (!cut_pieces (message->msg_iov, message->msg_iovlen, piece))
+    return;
+  message->msg_iov = piece;
+  message->msg_iovlen = 1;
 }
 
 ssize_t in_front_of_recvmsg (int fd, struct msghdr *message, int flags) __asm__ ("recvmsg");

@@ -12,7 +12,7 @@
  *
  * Only calls that the library and the program itself make are counted, and accept(), which GIO makes for the library;
  * what else GLib and other libraries call is left alone. The names are those of the system calls, but `epoll_ctl` is only what adds a
- * descriptor: the kernel does not fail to change or to remove one that is there.
+ * descriptor: the kernel does not fail to change or to remove one that is there; and `writev` is also pwritev2().
  *
  * It knows nothing of the library, and nothing of GLib.
  */

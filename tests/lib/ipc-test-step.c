@@ -44,6 +44,38 @@ ipc_test_step_on (pid_t pid, guint n)
   return FALSE;
 }
 
+#define CALL_STOP (SIGTRAP | 0x80)
+
+/* The signal that it has stopped at. */
+static int
+go_to_next_call (pid_t pid, IpcTestStepFunc meanwhile, gpointer data)
+{
+  int status;
+  pid_t stopped;
+
+  g_assert_no_errno (ptrace (PTRACE_SYSCALL, pid, NULL, NULL));
+  while ((stopped = waitpid (pid, &status, meanwhile != NULL ? WNOHANG : 0)) == 0)
+    meanwhile (data);
+  g_assert_cmpint (stopped, ==, pid);
+  g_assert_true (WIFSTOPPED (status));
+  return WSTOPSIG (status);
+}
+
+gboolean
+ipc_test_step_calls (pid_t pid, guint n, IpcTestStepFunc meanwhile, gpointer data)
+{
+  g_assert_no_errno (ptrace (PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
+  for (guint i = 0; i < n; i++)
+    {
+      int signal_number = go_to_next_call (pid, meanwhile, data);
+
+      if (signal_number == SIGUSR1)
+        return TRUE;
+      g_assert_cmpint (signal_number, ==, CALL_STOP);
+    }
+  return FALSE;
+}
+
 void
 ipc_test_step_end (pid_t pid)
 {

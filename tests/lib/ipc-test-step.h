@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Another process that does something one instruction at a time, so that it can be stopped or killed after any of them.
+ * Another process that does something one instruction, or one system call, at a time, so that it can be stopped or killed after
+ * any of them.
  * There is ptrace() for that on x86_64 only here; elsewhere IPC_TEST_CAN_STEP is not defined.
  */
 #pragma once
@@ -25,6 +26,9 @@ typedef void (*IpcTestStepFunc) (gpointer data);
 pid_t    ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data);
 /* Lets it go N instructions. TRUE: it has come to the end before. */
 gboolean ipc_test_step_on    (pid_t pid, guint n);
+/* Lets it go over N beginnings and ends of system calls, and calls MEANWHILE (nullable) again and again, since it may have to wait for
+ * what this process does. TRUE: it has come to the end before. */
+gboolean ipc_test_step_calls (pid_t pid, guint n, IpcTestStepFunc meanwhile, gpointer data);
 /* Lets it go to its end without stopping, and ends it there. */
 void     ipc_test_step_end   (pid_t pid);
 /* Kills it with SIGKILL, and waits until it is gone. */

@@ -16,24 +16,6 @@
 
 /* ── A server and a client ── */
 
-gboolean
-pair_is_pipe (void)
-{
-  return g_strcmp0 (g_getenv ("IPC_TEST_TRANSPORT"), "pipe") == 0;
-}
-
-IpcServer *
-pair_server_new (const char *path)
-{
-  return pair_is_pipe () ? IPC_SERVER (ipc_pipe_server_new (path)) : IPC_SERVER (ipc_socket_server_new (path));
-}
-
-IpcClient *
-pair_client_new (const char *path)
-{
-  return pair_is_pipe () ? IPC_CLIENT (ipc_pipe_client_new (path)) : IPC_CLIENT (ipc_socket_client_new (path));
-}
-
 static void
 skip (IpcTest *test)
 {
@@ -43,15 +25,15 @@ skip (IpcTest *test)
 void
 pair_add_socket_only (const char *path, IpcTestFunc func)
 {
-  ipc_test_add (path, pair_is_pipe () ? skip : func);
+  ipc_test_add (path, transport_is_pipe () ? skip : func);
 }
 
 void
 pair_init (Pair *self, IpcTest *test)
 {
   self->path = ipc_test_path (test, "server");
-  self->server = pair_server_new (self->path);
-  self->client = pair_client_new (self->path);
+  self->server = transport_server_new (self->path);
+  self->client = transport_client_new (self->path);
 }
 
 static void
@@ -184,7 +166,7 @@ raw_connect (Raw *self, const char *path)
   struct sockaddr_un address = { .sun_family = AF_UNIX };
 
   g_assert_cmpuint (g_strlcpy (address.sun_path, path, sizeof address.sun_path), <, sizeof address.sun_path);
-  g_assert_false (pair_is_pipe ());
+  g_assert_false (transport_is_pipe ());
   self->input = g_string_new (NULL);
   self->at_end = FALSE;
   self->pipe_fd = -1;
@@ -249,7 +231,7 @@ raw_connect_binary (Raw *self, const char *path, guint64 max_message_size)
 {
   IpcFrame frame;
 
-  if (pair_is_pipe ())
+  if (transport_is_pipe ())
     connect_by_pipe (self, path, max_message_size);
   else
     {

@@ -3,8 +3,7 @@
  * What the tests of messaging share: a server and a client of it in one process and one main context, and peers
  * that are nothing but a socket.
  *
- * All of it is over a socket, or over a pipe if $IPC_TEST_TRANSPORT says so: what holds for one of the transports holds for
- * the other.
+ * All of it is over the transport of the run (transport.h).
  *
  * A pair that is cleared must be the last to know its four objects: what somebody else still holds fails the test.
  */
@@ -13,6 +12,7 @@
 #include "ipc-glib.h"
 #include "ipc-test.h"
 #include "messaging/ipc-connection-private.h"
+#include "transport.h"
 
 typedef struct
 {
@@ -24,13 +24,9 @@ typedef struct
   gpointer gone[4];    /* weak pointers, see pair_clear() */
 } Pair;
 
-gboolean   pair_is_pipe       (void);
-/* Of the transport of this run. */
-IpcServer *pair_server_new    (const char *path) G_GNUC_WARN_UNUSED_RESULT;
-IpcClient *pair_client_new    (const char *path) G_GNUC_WARN_UNUSED_RESULT;
 /* As ipc_test_add(), for what there is over sockets only: JSON, which needs a way back for whoever is no client, and
  * descriptors. Skipped over pipes. */
-void       pair_add_socket_only (const char *path, IpcTestFunc func);
+void pair_add_socket_only (const char *path, IpcTestFunc func);
 
 /* Makes the server and the client; limits and handlers can be set then. */
 void pair_init      (Pair *self, IpcTest *test);

@@ -41,7 +41,7 @@ crowd_init (Crowd *self, IpcTest *test, IpcOverflowPolicy policy)
   g_signal_connect (self->pair.server, "client-connected", G_CALLBACK (connected_cb), self);
   for (guint i = 0; i < N_CLIENTS; i++)
     {
-      if (i < N_JSON && !pair_is_pipe ())
+      if (i < N_JSON && !transport_is_pipe ())
         {
           raw_connect (&self->raws[i], self->pair.path);
           raw_write_text (&self->raws[i], "\n");
@@ -100,7 +100,7 @@ read_text (Crowd *self, guint i)
   gsize size;
   const char *bytes;
 
-  if (i < N_JSON && !pair_is_pipe ())
+  if (i < N_JSON && !transport_is_pipe ())
     {
       g_autoptr(JsonObject) object = raw_read_object (&self->raws[i]);
 

@@ -466,7 +466,7 @@ test_both_flood (IpcTest *test)
 static int
 sleeper (char **arguments)
 {
-  g_autoptr(IpcClient) client = pair_client_new (arguments[0]);
+  g_autoptr(IpcClient) client = transport_client_new (arguments[0]);
 
   if (!ipc_client_open (client, NULL, NULL))
     return 1;

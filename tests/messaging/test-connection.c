@@ -228,7 +228,7 @@ test_properties (IpcTest *test)
 
   pair_init_open (&pair, test);
   g_assert_cmpuint (ipc_connection_get_id (pair.near), !=, ipc_connection_get_id (pair.far));
-  if (pair_is_pipe ())
+  if (transport_is_pipe ())
     {
       g_assert_null (ipc_connection_get_credentials (pair.far));
       g_assert_null (ipc_connection_get_credentials (pair.near));
@@ -345,7 +345,7 @@ append_gone (IpcServer *server, IpcConnection *connection, const GError *error, 
 static IpcClient *
 open_another (Pair *pair)
 {
-  IpcClient *client = pair_client_new (pair->path);
+  IpcClient *client = transport_client_new (pair->path);
   g_auto(IpcTestAsync) async = { 0 };
   g_autoptr(GError) error = NULL;
 

@@ -272,7 +272,7 @@ test_broadcast (IpcTest *test)
   open_with (&pair, test, 2, -1);
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
     {
-      others[i] = pair_client_new (pair.path);
+      others[i] = transport_client_new (pair.path);
       /* the last one takes none */
       if (i == 4)
         ipc_client_set_max_fds (others[i], 0);
@@ -669,7 +669,7 @@ run_remote (gpointer data)
   IpcServer *server;
 
   g_main_context_push_thread_default (context);
-  server = pair_server_new (self->path);
+  server = transport_server_new (self->path);
   ipc_server_set_max_fds (server, 4);
   ipc_server_add_handler (server, "turn", turn_round, NULL, NULL);
   ipc_server_add_handler (server, "burst", burst, NULL, NULL);
@@ -709,7 +709,7 @@ test_synchronous (IpcTest *test)
   Log log = { 0 };
 
   remote_init (&remote, test);
-  client = pair_client_new (remote.path);
+  client = transport_client_new (remote.path);
   g_assert_true (ipc_client_open (client, NULL, NULL));
   for (guint n = 0; n < 5; n++)
     {
@@ -749,7 +749,7 @@ test_synchronous_too_many (IpcTest *test)
   Log log = { 0 };
 
   remote_init (&remote, test);
-  client = pair_client_new (remote.path);
+  client = transport_client_new (remote.path);
   g_assert_true (ipc_client_open (client, NULL, NULL));
   g_signal_connect (client, "message-received", G_CALLBACK (check_next), &log);
   reply = ipc_client_request (client, request, -1, NULL, &error);
@@ -770,7 +770,7 @@ test_ten_thousand (IpcTest *test)
 
   ipc_test_set_deadline (120);
   remote_init (&remote, test);
-  client = pair_client_new (remote.path);
+  client = transport_client_new (remote.path);
   g_assert_true (ipc_client_open (client, NULL, NULL));
   n_fds = ipc_test_count_fds ();
   for (guint i = 0; i < 10000; i++)

@@ -467,7 +467,7 @@ add_variants (void)
       g_autofree char *path = NULL;
 
       variants[i] = (Variant){ policies[i % 4], (i & 4) != 0, (i & 8) != 0 };
-      if (variants[i].json && pair_is_pipe ())
+      if (variants[i].json && transport_is_pipe ())
         continue;
       path = g_strdup_printf ("/messaging/overflow/%s/%s/%s", names[i % 4], variants[i].broadcast ? "broadcast" : "send",
                               variants[i].json ? "json" : "binary");

@@ -147,7 +147,7 @@ test_broadcast_dropped (IpcTest *test)
   stalled_init (&stalled, test, 50000);
   fill (stalled.far, 1000);
   {
-    g_autoptr(IpcClient) client = pair_client_new (stalled.pair.path);
+    g_autoptr(IpcClient) client = transport_client_new (stalled.pair.path);
     g_auto(IpcTestAsync) async = { 0 };
 
     ipc_client_open_async (client, NULL, ipc_test_async_cb, &async);

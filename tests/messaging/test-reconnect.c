@@ -333,8 +333,8 @@ test_directory_goes (IpcTest *test)
 
   pair.path = g_build_filename (directory, "socket", NULL);
   g_assert_no_errno (g_mkdir (directory, 0700));
-  pair.server = pair_server_new (pair.path);
-  pair.client = pair_client_new (pair.path);
+  pair.server = transport_server_new (pair.path);
+  pair.client = transport_client_new (pair.path);
   ipc_server_add_handler (pair.server, "echo", pair_echo, NULL, NULL);
   ipc_client_set_reconnect (pair.client, TRUE);
   ipc_client_set_wait_for_server (pair.client, TRUE);
@@ -396,7 +396,7 @@ test_other_user (IpcTest *test)
   lose (&pair);
   ipc_client_set_server_uid (pair.client, 12345);
   start (&pair);
-  wait_until_given_up (&pair, log, pair_is_pipe () ? "state:closed closed:unsupported " : "state:closed closed:permission-denied ");
+  wait_until_given_up (&pair, log, transport_is_pipe () ? "state:closed closed:unsupported " : "state:closed closed:permission-denied ");
 }
 
 /* A server without room may have some later. */

@@ -290,7 +290,7 @@ test_reserved (IpcTest *test)
 static int
 other_user (char **arguments)
 {
-  g_autoptr(IpcClient) client = pair_client_new (arguments[0]);
+  g_autoptr(IpcClient) client = transport_client_new (arguments[0]);
   g_autoptr(IpcMessage) request = ipc_message_new_text ("ipc.stats", "");
   g_autoptr(IpcMessage) reply = NULL;
   g_autoptr(GError) error = NULL;

@@ -107,7 +107,7 @@ run_remote (gpointer data)
 
   g_main_context_push_thread_default (self->context);
   self->kept = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_message_unref);
-  server = pair_server_new (self->path);
+  server = transport_server_new (self->path);
   add_handlers (self, server);
   ipc_server_start (server, &error);
   g_assert_no_error (error);
@@ -153,7 +153,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Remote, remote_clear)
 static IpcClient *
 open_client (const char *path)
 {
-  IpcClient *client = pair_client_new (path);
+  IpcClient *client = transport_client_new (path);
   g_autoptr(GError) error = NULL;
 
   ipc_client_open (client, NULL, &error);
@@ -237,7 +237,7 @@ static void
 test_no_server (IpcTest *test)
 {
   g_autofree char *path = ipc_test_path (test, "socket");
-  g_autoptr(IpcClient) client = pair_client_new (path);
+  g_autoptr(IpcClient) client = transport_client_new (path);
   g_autoptr(GError) error = NULL;
 
   g_assert_false (ipc_client_open (client, NULL, &error));
@@ -331,7 +331,7 @@ die (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer
 static int
 serve (char **arguments)
 {
-  g_autoptr(IpcServer) server = pair_server_new (arguments[0]);
+  g_autoptr(IpcServer) server = transport_server_new (arguments[0]);
 
   ipc_server_add_handler (server, "die", die, NULL, NULL);
   if (!ipc_server_start (server, NULL))
@@ -666,7 +666,7 @@ test_same_context (IpcTest *test)
   ipc_server_add_handler (pair.server, "echo", pair_echo, NULL, NULL);
   pair_open (&pair);
   ask_in_vain (pair.client, "echo", -1, NULL, IPC_ERROR, IPC_ERROR_FAILED);
-  other = pair_client_new (pair.path);
+  other = transport_client_new (pair.path);
   g_assert_false (ipc_client_open (other, NULL, &error));
   g_assert_error (error, IPC_ERROR, IPC_ERROR_FAILED);
   g_assert_cmpint (g_get_monotonic_time () - begin, <, 5 * G_USEC_PER_SEC);

@@ -156,14 +156,14 @@ world_init (World *self, IpcTest *test, gboolean reconnect)
   runner_init (&self->server_runner);
   runner_init (&self->client_runner);
   g_main_context_push_thread_default (self->server_runner.context);
-  self->server = pair_server_new (self->path);
+  self->server = transport_server_new (self->path);
   ipc_server_add_handler (self->server, "event", count, &self->n_events, NULL);
   ipc_server_add_handler (self->server, "echo", pair_echo, NULL, NULL);
   ipc_server_add_handler (self->server, "held", hand_over, self, NULL);
   g_assert_true (ipc_server_start (self->server, &error));
   g_main_context_pop_thread_default (self->server_runner.context);
   g_main_context_push_thread_default (self->client_runner.context);
-  self->client = pair_client_new (self->path);
+  self->client = transport_client_new (self->path);
   ipc_client_set_reconnect (self->client, reconnect);
   ipc_client_add_handler (self->client, "news", count, &self->n_news, NULL);
   g_main_context_pop_thread_default (self->client_runner.context);

@@ -23,8 +23,8 @@ log_dropped (IpcPipeServer *server, const GError *error, gpointer data)
   g_string_append_printf (((Listener *) data)->log, "!%d ", error->code);
 }
 
-static IpcMessage *
-echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error)
+IpcMessage *
+listener_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error)
 {
   return ipc_message_new_full ("echo", ipc_message_get_format (request), ipc_message_get_payload (request), NULL, NULL);
 }
@@ -37,7 +37,7 @@ listener_make (Listener *self, IpcTest *test)
   self->log = g_string_new (NULL);
   g_signal_connect (self->server, "message-received", G_CALLBACK (log_message), self);
   g_signal_connect (self->server, "line-dropped", G_CALLBACK (log_dropped), self);
-  ipc_server_add_handler (self->server, "echo", echo, NULL, NULL);
+  ipc_server_add_handler (self->server, "echo", listener_echo, NULL, NULL);
 }
 
 void

@@ -24,6 +24,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Listener, listener_clear)
 /* Runs until the log is TEXT, and empties it. */
 void listener_expect (Listener *self, const char *text);
 
+/* A handler that answers with what it got, as its server does. */
+IpcMessage *listener_echo (IpcServer *server, IpcConnection *connection, IpcMessage *request, gpointer data, GError **error);
+
 /* Opens the pipe for writing, as a shell does, but does not wait for a reader. */
 int  writer_open    (const char *path);
 void writer_write   (int fd, const char *text);

@@ -3,6 +3,7 @@
  * What shells write to the pipe of a server.
  */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -163,27 +164,40 @@ set_true (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The kernel goes on saying that the last writer has left, for ever. */
+static guint
+get_idle_seconds (void)
+{
+  const char *text = g_getenv ("IPC_TEST_IDLE_SECONDS");
+
+  return text ? (guint) strtoul (text, NULL, 10) : 0;
+}
+
+/* The kernel goes on saying that the last writer has left, for ever. With $IPC_TEST_IDLE_SECONDS it is looked at for so long,
+ * and may take one percent of the processor at most; what else a machine does shows too much in a short time. */
 static void
 test_no_spin (IpcTest *test)
 {
   g_auto(Listener) listener = { 0 };
   gboolean over = FALSE;
+  guint seconds = get_idle_seconds ();
   guint n_turns = 0;
-  guint64 before;
+  guint64 before, used;
 
   listener_init (&listener, test);
   write_and_leave (listener.path, "bye\n");
   listener_expect (&listener, "line=bye ");
   before = get_cpu_us ();
-  g_timeout_add (500, set_true, &over);
+  ipc_test_set_deadline (30 + seconds);
+  g_timeout_add (seconds > 0 ? seconds * 1000 : 500, set_true, &over);
   while (!over)
     {
       g_main_context_iteration (NULL, TRUE);
       n_turns++;
     }
+  used = get_cpu_us () - before;
+  g_test_message ("%u turns, %" G_GUINT64_FORMAT " µs of processor time", n_turns, used);
   g_assert_cmpuint (n_turns, <, 20);
-  g_assert_cmpuint (get_cpu_us () - before, <, 100000);
+  g_assert_cmpuint (used, <=, seconds > 0 ? seconds * G_USEC_PER_SEC / 100 : 100000);
   write_and_leave (listener.path, "again\n");
   listener_expect (&listener, "line=again ");
 }

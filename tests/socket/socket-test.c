@@ -24,6 +24,21 @@ assert_ipc_error (const GError *error, IpcError code, const char *part)
     assert_text (error->message, part);
 }
 
+/* ── Descriptors ── */
+
+rlim_t
+set_soft_limit (rlim_t soft)
+{
+  struct rlimit limit;
+  rlim_t before;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  before = limit.rlim_cur;
+  limit.rlim_cur = soft;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  return before;
+}
+
 /* ── A server ── */
 
 static IpcMessage *
@@ -80,7 +95,7 @@ service_new (const char *address)
 {
   Service *self = g_new0 (Service, 1);
 
-  self->server = IPC_SERVER (ipc_socket_server_new (address));
+  self->server = transport_server_new (address);
   self->reasons = g_ptr_array_new_with_free_func (free_reason);
   self->connections = g_ptr_array_new_with_free_func (g_object_unref);
   self->held = g_ptr_array_new_with_free_func ((GDestroyNotify) ipc_message_unref);
@@ -172,7 +187,7 @@ client_try_open (IpcClient *client, GError **error)
 IpcClient *
 client_open (const char *address)
 {
-  IpcClient *client = IPC_CLIENT (ipc_socket_client_new (address));
+  IpcClient *client = transport_client_new (address);
   g_autoptr (GError) error = NULL;
 
   client_try_open (client, &error);
@@ -196,7 +211,7 @@ client_fail_open (IpcClient *client)
 GError *
 client_fail_open_at (const char *address)
 {
-  g_autoptr (IpcClient) client = IPC_CLIENT (ipc_socket_client_new (address));
+  g_autoptr (IpcClient) client = transport_client_new (address);
 
   return client_fail_open (client);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the tests of sockets share:
+ * What the tests of sockets share, and over the transport of the run (transport.h) those of them that are about pipes, too:
  *
  *  - Service: a server in this process that counts what happens to it, and echoes;
  *  - clients that are opened, and asked, while the main loop runs;
@@ -11,9 +11,11 @@
 #pragma once
 
 #include <ipc-glib/ipc-glib.h>
+#include <sys/resource.h>
 
 #include "core/ipc-frame.h"
 #include "ipc-test.h"
+#include "transport.h"
 
 G_BEGIN_DECLS
 
@@ -21,6 +23,9 @@ G_BEGIN_DECLS
 void assert_text (const char *text, const char *part);
 /* The error has to be of IPC_ERROR with CODE, and its text to have PART (nullable) in it. */
 void assert_ipc_error (const GError *error, IpcError code, const char *part);
+
+/* So many descriptors this process may have; how many it was before. */
+rlim_t set_soft_limit (rlim_t soft);
 
 /* ── A server ── */
 

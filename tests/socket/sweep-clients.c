@@ -20,12 +20,19 @@ sweep_is_closed (Sweep *self)
 }
 
 void
+sweep_make_client (Sweep *self, const char *address)
+{
+  self->client = transport_client_new (address);
+  self->client->limits.handshake_timeout = BLOCKED_MS;
+}
+
+void
 sweep_prepare_client (Sweep *self)
 {
   g_clear_pointer (&self->path, g_free);
   self->path = g_build_filename (self->directory, "served", NULL);
   self->needle = "served";
-  self->client = IPC_CLIENT (ipc_socket_client_new (self->path));
+  sweep_make_client (self, self->path);
 }
 
 void
@@ -127,8 +134,7 @@ sweep_prepare_remote (Sweep *self)
   remote->thread = g_thread_new ("remote", run_remote, remote);
   self->data = remote;
   ipc_test_wait_for (g_atomic_int_get (&remote->is_running));
-  self->client = IPC_CLIENT (ipc_socket_client_new (self->path));
-  self->client->limits.handshake_timeout = BLOCKED_MS;
+  sweep_make_client (self, self->path);
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "fault-kinds.h"
 
 #define SERVED "served"
+#define PAIRS ".served.d"       /* of a pipe */
 #define FEW 3u                  /* in a row, of what the kernel would not go on with for ever */
 #define MOST 400u
 #define PATIENCE_US 50000       /* so long an operation may be held up by what goes on failing */
@@ -100,13 +101,13 @@ check_error (Sweep *self)
 static gboolean
 may_stay (const char *name)
 {
-  return g_str_equal (name, SERVED) || (name[0] == '.' && g_str_has_suffix (name, ".lock"));
+  return g_str_equal (name, SERVED) || g_str_equal (name, PAIRS) || (name[0] == '.' && g_str_has_suffix (name, ".lock"));
 }
 
 static void
-remove_left (Sweep *self, const char *name)
+remove_left (Sweep *self, const char *folder, const char *name)
 {
-  g_autofree char *path = g_build_filename (self->directory, name, NULL);
+  g_autofree char *path = g_build_filename (folder, name, NULL);
 
   /* What could not be removed is still there, and only that. */
   if (self->fault == NULL || !g_str_equal (self->fault->call, "unlinkat"))
@@ -115,14 +116,23 @@ remove_left (Sweep *self, const char *name)
 }
 
 static void
-check_directory (Sweep *self)
+check_folder (Sweep *self, const char *folder)
 {
-  g_autoptr (GDir) directory = g_dir_open (self->directory, 0, NULL);
+  g_autoptr (GDir) directory = g_dir_open (folder, 0, NULL);
   const char *name;
 
-  while ((name = g_dir_read_name (directory)) != NULL)
+  while (directory != NULL && (name = g_dir_read_name (directory)) != NULL)
     if (!may_stay (name))
-      remove_left (self, name);
+      remove_left (self, folder, name);
+}
+
+static void
+check_directory (Sweep *self)
+{
+  g_autofree char *pairs = g_build_filename (self->directory, PAIRS, NULL);
+
+  check_folder (self, self->directory);
+  check_folder (self, pairs);
 }
 
 static void
@@ -212,17 +222,22 @@ tries_all (void)
   return g_strcmp0 (g_getenv ("IPC_TEST_FAULTS_ALL"), "1") == 0;
 }
 
-/* Each call in turn, from the first on. */
+/* Each call in turn, from the first on, or from one that is another each time. */
 static guint
 sweep_error (Sweep *self, guint n_fds, const FaultKind *kind, int error, guint times)
 {
+  static guint in_turn = 0;
   Fault fault = { .call = kind->call, .error = error, .times = times, .in_this_thread = self->operation->in_this_thread };
+  guint n = 0;
 
-  for (fault.first = 1; fault.first <= MOST; fault.first++)
-    if (run_checked (self, n_fds, &fault) == 0)
-      break;
+  for (fault.first = 1 + in_turn++ % self->step; fault.first <= MOST; fault.first += self->step)
+    {
+      if (run_checked (self, n_fds, &fault) == 0)
+        break;
+      n++;
+    }
   g_assert_cmpuint (fault.first, <=, MOST);
-  return fault.first - 1;
+  return n;
 }
 
 /* An operation that starts again for ever after EINTR is right. */
@@ -254,21 +269,36 @@ is_swept (const SweepOperation *operation, const char *call)
   return operation->calls == NULL || g_strv_contains (operation->calls, call);
 }
 
+/* After a time when nothing failed: each error is to be tried once, at least. */
+static guint
+choose_step (Sweep *self, const char *call)
+{
+  if (tries_all () || !transport_is_pipe ())
+    return 1;
+  return MAX (1, MIN (self->operation->stride, fault_count (call)));
+}
+
 static void
 sweep_all (Sweep *self)
 {
   gsize n_kinds;
   const FaultKind *kinds = fault_kinds (&n_kinds);
+  g_autofree guint *steps = g_new0 (guint, n_kinds);
   guint n_fds;
   guint n = 0;
 
   run_once (self, NULL);        /* what is made once in the life of a process is there then */
   run_once (self, NULL);
+  for (gsize i = 0; i < n_kinds; i++)
+    steps[i] = choose_step (self, kinds[i].call);
   check_bystander (self);
   n_fds = ipc_test_count_fds ();
   for (gsize i = 0; i < n_kinds; i++)
-    if (is_swept (self->operation, kinds[i].call))
-      n += sweep_kind (self, n_fds, &kinds[i]);
+    {
+      self->step = steps[i];
+      if (is_swept (self->operation, kinds[i].call))
+        n += sweep_kind (self, n_fds, &kinds[i]);
+    }
   g_test_message ("%u failures", n);
   g_assert_cmpuint (n, >, 0);
 }
@@ -331,9 +361,10 @@ test_operation (IpcTest *test)
 static void
 add_operation (const SweepOperation *operation)
 {
-  g_autofree char *path = g_strdup_printf ("/socket/faults/%s", operation->name);
+  g_autofree char *path = g_strdup_printf ("/%s/faults/%s", transport_get_name (), operation->name);
 
-  ipc_test_add_data (path, operation, test_operation);
+  if (operation->transport == NULL || g_str_equal (operation->transport, transport_get_name ()))
+    ipc_test_add_data (path, operation, test_operation);
 }
 
 int

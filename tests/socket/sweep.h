@@ -9,8 +9,11 @@
  *  - the next time, with nothing failing, it succeeds;
  *  - a client of the same server that had nothing to do with it is served as before.
  *
+ * What is not about one transport runs over each of them.
+ *
  * A sweep tries each error once, and each call failing from then on with one of the errors in turn;
- * IPC_TEST_FAULTS_ALL=1 makes that all of them.
+ * IPC_TEST_FAULTS_ALL=1 makes that all of them. Over pipes, where many calls are the same as over sockets, an operation may
+ * have each error only some times, and another one the times between; all of them with that variable.
  */
 #pragma once
 
@@ -24,6 +27,7 @@ typedef struct _Sweep Sweep;
 typedef struct
 {
   const char *name;
+  const char *transport;        /* (nullable) `socket` or `pipe`: only over this one */
   /* Nothing fails. */
   void (*prepare) (Sweep *self);
   /* From here calls fail; an error goes to self->error. */
@@ -36,6 +40,7 @@ typedef struct
   int lie;                      /* an errno that is not tried: nobody could tell that it is wrong; 0: none */
   gboolean must_fail;           /* also when no call does; finish() takes the error then */
   gboolean in_this_thread;      /* it blocks: what others call is left alone */
+  guint stride;                 /* over pipes: from one time that fails to the next one; 0: 1 */
 } SweepOperation;
 
 struct _Sweep
@@ -45,6 +50,7 @@ struct _Sweep
   const char *directory;        /* of the test */
   Service *service;             /* (owned) at `served` */
   IpcClient *bystander;         /* (owned) a client of it */
+  guint step;                   /* from one time that fails to the next one */
   GError *error;                /* (owned) (nullable) why it failed this time */
   const char *needle;           /* what the error has to name */
 
@@ -63,7 +69,9 @@ void sweep_set_path (Sweep *self, const char *name);
 
 /* ── What operations have in common ── */
 
-/* self->client of the server that the bystander has too. */
+/* self->client, which gives up soon where nobody answers. */
+void     sweep_make_client         (Sweep *self, const char *address);
+/* The same of the server that the bystander has too. */
 void     sweep_prepare_client      (Sweep *self);
 void     sweep_prepare_open_client (Sweep *self);
 gboolean sweep_is_closed           (Sweep *self);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Taking clients in: many at once, without descriptors for them, and beside others who say nothing. In each case
- * there is somebody who must stay served.
+ * there is somebody who must stay served. What every transport has to do is in test-few-descriptors.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,127 +16,16 @@
 
 #include "socket-test.h"
 
-#define FEW 64          /* descriptors of a process */
-#define CROWD 200
 #define LARGE_CROWD 5000
 #define MAX_UNOPENED 64
 
-/* ── Descriptors ── */
-
-static rlim_t
-set_soft_limit (rlim_t soft)
-{
-  struct rlimit limit;
-  rlim_t before;
-
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-  before = limit.rlim_cur;
-  limit.rlim_cur = soft;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-  return before;
-}
-
-/* ── A server with few descriptors ── */
-
-typedef struct
-{
-  Service *service;
-  GMainLoop *loop;
-  guint n_overloaded;
-  guint n_logged;       /* of warnings and worse */
-  guint n_turns;        /* of the main loop */
-} Poor;
-
-static Poor poor;
+/* ── Many plain clients ── */
 
 static void
 count_overload (IpcServer *server, guint *n)
 {
   (*n)++;
 }
-
-static GLogWriterOutput
-count_logged (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
-{
-  if ((level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_ERROR)) != 0)
-    poor.n_logged++;
-  return g_log_writer_default (level, fields, n_fields, data);
-}
-
-static gint64
-get_cpu_time (void)
-{
-  struct rusage usage;
-
-  g_assert_no_errno (getrusage (RUSAGE_SELF, &usage));
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-}
-
-/* Each line that comes is answered with how things are. */
-static gboolean
-answer (int fd, GIOCondition condition, gpointer data)
-{
-  char byte;
-
-  if (read (fd, &byte, 1) <= 0)
-    {
-      g_main_loop_quit (poor.loop);
-      return G_SOURCE_REMOVE;
-    }
-  if (byte == '\n')
-    ipc_test_tell ("%u %u %u %u %" G_GINT64_FORMAT, poor.service->n_connected, poor.n_overloaded, poor.n_logged,
-                   poor.n_turns, get_cpu_time ());
-  return G_SOURCE_CONTINUE;
-}
-
-static gint
-poll_and_count (GPollFD *fds, guint n_fds, gint timeout)
-{
-  poor.n_turns++;
-  return g_poll (fds, n_fds, timeout);
-}
-
-/* PATH */
-static int
-play_poor_server (char **arguments)
-{
-  set_soft_limit (FEW);
-  g_log_set_writer_func (count_logged, NULL, NULL);
-  g_main_context_set_poll_func (NULL, poll_and_count);
-  poor.loop = g_main_loop_new (NULL, FALSE);
-  poor.service = service_start_at (arguments[0]);
-  g_signal_connect (poor.service->server, "overloaded", G_CALLBACK (count_overload), &poor.n_overloaded);
-  g_unix_fd_add (0, G_IO_IN | G_IO_HUP, answer, NULL);
-  ipc_test_tell ("up");
-  g_main_loop_run (poor.loop);
-  service_free (poor.service);
-  g_main_loop_unref (poor.loop);
-  return 0;
-}
-
-typedef struct
-{
-  guint n_connected, n_overloaded, n_logged, n_turns;
-  gint64 cpu;
-  gint64 when;
-} Report;
-
-static Report
-ask_report (IpcTestPeer *peer)
-{
-  g_autofree char *line = NULL;
-  Report report = { 0 };
-
-  ipc_test_peer_write_line (peer, "");
-  line = ipc_test_peer_read_line (peer);
-  g_assert_nonnull (line);
-  g_assert_cmpint (sscanf (line, "%u %u %u %u %" G_GINT64_FORMAT, &report.n_connected, &report.n_overloaded,
-                           &report.n_logged, &report.n_turns, &report.cpu), ==, 5);
-  report.when = g_get_monotonic_time ();
-  return report;
-}
-
-/* ── Many plain clients ── */
 
 static GPtrArray *
 connect_crowd (const char *path, guint n)
@@ -177,102 +66,11 @@ count_in (GPtrArray *crowd)
   return n;
 }
 
-/* N that are in leave. */
-static void
-leave (GPtrArray *crowd, guint n)
-{
-  for (guint i = crowd->len; n > 0 && i > 0; i--)
-    if (is_in (g_ptr_array_index (crowd, i - 1)))
-      {
-        g_ptr_array_remove_index (crowd, i - 1);
-        n--;
-      }
-}
-
 static gboolean
 second_is_over (gpointer over)
 {
   *(gboolean *) over = TRUE;
   return G_SOURCE_REMOVE;
-}
-
-static void
-let_a_second_pass (void)
-{
-  gboolean over = FALSE;
-
-  g_timeout_add (1000, second_is_over, &over);
-  ipc_test_wait_for (over);
-}
-
-/* While nothing changes it only looks now and then: after a second there have been 10, 20, 40, … 640 ms, at most. */
-static void
-check_idle (IpcTestPeer *peer)
-{
-  Report before = ask_report (peer);
-  Report after;
-
-  let_a_second_pass ();
-  after = ask_report (peer);
-  g_test_message ("in %d ms, %u turns and %d µs of processor time", (int) (after.when - before.when) / 1000,
-                  after.n_turns - before.n_turns, (int) (after.cpu - before.cpu));
-  g_assert_cmpuint (after.n_turns - before.n_turns, <=, 20);
-  g_assert_cmpint ((after.cpu - before.cpu) * 20, <=, after.when - before.when);
-  g_assert_cmpuint (after.n_logged, ==, 0);
-  g_assert_cmpuint (after.n_overloaded, ==, before.n_overloaded);
-}
-
-static void
-run_episode (IpcTestPeer *peer, const char *path, guint number, IpcClient *bystander)
-{
-  Report before = ask_report (peer);
-  g_autoptr (GPtrArray) crowd = connect_crowd (path, CROWD);
-  guint n_in = 0, n_gone = 0;
-  gint64 closed;
-
-  ipc_test_wait_for (ask_report (peer).n_overloaded == number);
-  ipc_test_wait_for (count_in (crowd) > 0);
-  client_check (bystander);
-  check_idle (peer);
-  n_in = count_in (crowd);
-  g_test_message ("%u of %u are in", n_in, CROWD);
-  g_assert_cmpuint (n_in, >, FEW / 2);
-  g_assert_cmpuint (n_in, <, FEW);
-
-  /* somebody goes, and somebody comes */
-  leave (crowd, 10);
-  closed = g_get_monotonic_time ();
-  ipc_test_wait_for (count_in (crowd) == n_in);
-  g_assert_cmpint (g_get_monotonic_time () - closed, <, G_USEC_PER_SEC);
-  client_check (bystander);
-  for (n_gone = 10; n_gone < CROWD; n_gone += n_in)
-    {
-      ipc_test_wait_for ((n_in = count_in (crowd)) > 0);
-      leave (crowd, n_in);
-    }
-  g_assert_cmpuint (crowd->len, ==, 0);
-  client_check (bystander);
-  ipc_test_wait_for (ask_report (peer).n_connected == before.n_connected + CROWD);
-  g_assert_cmpuint (ask_report (peer).n_overloaded, ==, number);
-  g_assert_cmpuint (ask_report (peer).n_logged, ==, 0);
-}
-
-static void
-test_few_descriptors (IpcTest *test)
-{
-  g_autofree char *path = socket_path (test);
-  g_autoptr (IpcTestPeer) peer = ipc_test_peer_spawn ("poor-server", (const char *[]) { path, NULL });
-  g_autoptr (IpcClient) bystander = NULL;
-  g_autoptr (IpcClient) newcomer = NULL;
-
-  ipc_test_peer_expect (peer, "up");
-  bystander = client_open (path);
-  for (guint number = 1; number <= 3; number++)
-    run_episode (peer, path, number, bystander);
-  newcomer = client_open (path);
-  client_check (newcomer);
-  ipc_test_peer_close_stdin (peer);
-  g_assert_cmpint (ipc_test_peer_wait (peer), ==, 0);
 }
 
 /* ── The application itself has taken all descriptors ── */
@@ -591,7 +389,6 @@ test_nested_at_start (IpcTest *test)
 }
 
 static const IpcTestRole roles[] = {
-  { "poor-server", play_poor_server },
   { "crowd", play_crowd },
   { NULL, NULL },
 };
@@ -600,7 +397,6 @@ int
 main (int argc, char **argv)
 {
   ipc_test_init (&argc, &argv, roles);
-  ipc_test_add ("/socket/accept/few-descriptors", test_few_descriptors);
   ipc_test_add ("/socket/accept/hogged-descriptors", test_hogged);
   ipc_test_add ("/socket/accept/stopped-while-short", test_stopped_while_short);
   ipc_test_add ("/socket/accept/large-crowd", test_large_crowd);

@@ -168,6 +168,71 @@ static const SweepOperation send_event = {
   .finish = finish_send,
 };
 
+/* ── Lines ── */
+
+typedef struct
+{
+  guint n;
+  int fd;                       /* (owned) */
+} Lines;
+
+static IpcMessage *
+count_line (IpcServer *server, IpcConnection *connection, IpcMessage *message, gpointer data, GError **error)
+{
+  g_assert_cmpstr (ipc_message_get_text (message), ==, "all the same");
+  ((Lines *) data)->n++;
+  return NULL;
+}
+
+static void
+prepare_line (Sweep *self)
+{
+  Lines *lines = g_new0 (Lines, 1);
+
+  sweep_prepare_open_client (self);
+  lines->fd = open (self->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (lines->fd);
+  ipc_server_add_handler (self->service->server, "line", count_line, lines, NULL);
+  self->data = lines;
+}
+
+/* Who wrote it has left: the server sweeps, too. */
+static void
+begin_line (Sweep *self)
+{
+  Lines *lines = self->data;
+
+  g_assert_cmpint (write (lines->fd, "all the same\n", 13), ==, 13);
+  close (lines->fd);
+}
+
+/* It comes, in any case: nobody would be told that it does not. */
+static gboolean
+line_has_come (Sweep *self)
+{
+  return ((Lines *) self->data)->n == 1;
+}
+
+static void
+finish_line (Sweep *self)
+{
+  ipc_server_remove_handler (self->service->server, "line");
+  g_clear_pointer (&self->data, g_free);
+  sweep_check_client (self);
+}
+
+static const char *const hears[] = { "epoll_wait", "fdopendir", "openat", "poll", "read", NULL };
+static const SweepOperation line = {
+  .name = "line",
+  .transport = "pipe",
+  .prepare = prepare_line,
+  .begin = begin_line,
+  .is_over = line_has_come,
+  .finish = finish_line,
+  .calls = hears,
+  .stride = 2,
+};
+
 /* ── Payloads in a memfd ── */
 
 static void
@@ -204,6 +269,7 @@ all_have_arrived (Sweep *self)
 static const char *const shares[] = { "fcntl", "fstat", "fstatfs", "memfd_create", "mmap", "recvmsg", "sendmsg", "write", NULL };
 static const SweepOperation send_memfd = {
   .name = "send-memfd",
+  .transport = "socket",
   .prepare = prepare_large,
   .begin = begin_large,
   .is_over = all_have_arrived,
@@ -257,6 +323,7 @@ finish_descriptors (Sweep *self)
 
 static const SweepOperation send_descriptors = {
   .name = "send-descriptors",
+  .transport = "socket",
   .prepare = prepare_descriptors,
   .begin = begin_descriptors,
   .is_over = sweep_has_answer,
@@ -374,12 +441,13 @@ static const SweepOperation blocking_request = {
   .begin = begin_blocking_request,
   .finish = sweep_check_remote,
   .in_this_thread = TRUE,
+  .stride = 3,
 };
 
 int
 main (int argc, char **argv)
 {
-  static const SweepOperation *const operations[] = { &ask, &reply_later, &send_event, &send_memfd, &send_descriptors, &broadcast,
+  static const SweepOperation *const operations[] = { &ask, &reply_later, &send_event, &line, &send_memfd, &send_descriptors, &broadcast,
                                                       &blocking_request, NULL };
 
   return sweep_run (&argc, &argv, operations);

@@ -26,7 +26,7 @@ make_scope (Sweep *self)
 
   if (scope == NULL)
     return;
-  self->data = g_object_new (IPC_TYPE_SOCKET_SERVER, "address", "named", "scope", scope, NULL);
+  self->data = g_object_new (transport_is_pipe () ? IPC_TYPE_PIPE_SERVER : IPC_TYPE_SOCKET_SERVER, "address", "named", "scope", scope, NULL);
   ipc_server_start (self->data, &self->error);
 }
 
@@ -35,7 +35,7 @@ static void
 finish_scope (Sweep *self)
 {
   g_autoptr (GError) error = g_steal_pointer (&self->error);
-  g_autofree char *folder = g_build_filename (self->path, "socket", NULL);
+  g_autofree char *folder = g_build_filename (self->path, transport_get_name (), NULL);
   g_autofree char *name = g_build_filename (folder, "named", NULL);
   g_autofree char *lock = g_build_filename (folder, ".named.lock", NULL);
 
@@ -64,6 +64,7 @@ static const SweepOperation scope = {
   .begin = make_scope,
   .finish = finish_scope,
   .calls = makes,
+  .stride = 5,
 };
 
 /* ── Lists of what is there ── */
@@ -153,6 +154,7 @@ finish_list (Sweep *self)
 static const char *const lists[] = { "fdopendir", "fstatat", "inotify_add_watch", "inotify_init1", "openat", "read", "statx", NULL };
 static const SweepOperation list = {
   .name = "list",
+  .transport = "socket",
   .prepare = prepare_list,
   .begin = begin_list,
   .is_over = first_is_listed,
@@ -188,6 +190,7 @@ second_is_listed (Sweep *self)
 
 static const SweepOperation list_changes = {
   .name = "list-changes",
+  .transport = "socket",
   .prepare = prepare_listed,
   .begin = begin_changes,
   .is_over = second_is_listed,

@@ -5,6 +5,8 @@
 #include "sweep.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ── Starting ── */
@@ -45,13 +47,32 @@ static const SweepOperation start = {
   .prepare = prepare_server,
   .begin = begin_start,
   .finish = finish_start,
+  .stride = 3,
 };
+
+/* A pair of pipes, too, of a client that waited. */
+static void
+leave_stale_pipe (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  g_autofree char *pairs = g_build_filename (directory, ".started.d", NULL);
+  g_autofree char *in = g_build_filename (pairs, "0123456789abcdef0123456789abcdef.in", NULL);
+  g_autofree char *out = g_build_filename (pairs, "0123456789abcdef0123456789abcdef.out", NULL);
+
+  g_assert_no_errno (mkfifo (path, 0600));
+  g_assert_no_errno (mkdir (pairs, 0700));
+  g_assert_no_errno (mkfifo (in, 0600));
+  g_assert_no_errno (mkfifo (out, 0600));
+}
 
 static void
 prepare_stale (Sweep *self)
 {
   prepare_server (self);
-  raw_leave_stale (self->path);
+  if (transport_is_pipe ())
+    leave_stale_pipe (self->path);
+  else
+    raw_leave_stale (self->path);
 }
 
 static const SweepOperation start_stale = {
@@ -59,9 +80,10 @@ static const SweepOperation start_stale = {
   .prepare = prepare_stale,
   .begin = begin_start,
   .finish = finish_start,
+  .stride = 7,
 };
 
-/* ── Somebody else's socket is never taken away ── */
+/* ── What is somebody else's is never taken away ── */
 
 static void
 prepare_foreign (Sweep *self)
@@ -70,40 +92,91 @@ prepare_foreign (Sweep *self)
   self->data = GINT_TO_POINTER (raw_listen (self->path));
 }
 
+/* A pipe that somebody reads who does not know of the lock. */
+static void
+prepare_read_pipe (Sweep *self)
+{
+  int fd;
+
+  prepare_server (self);
+  g_assert_no_errno (mkfifo (self->path, 0600));
+  fd = open (self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (fd);
+  self->data = GINT_TO_POINTER (fd);
+}
+
+static void
+take_refusal (Sweep *self)
+{
+  g_assert_false (ipc_server_get_is_running (self->other->server));
+  if (self->fault == NULL)
+    assert_ipc_error (self->error, IPC_ERROR_ADDRESS_IN_USE, self->needle);
+  if (self->fault == NULL)
+    g_clear_error (&self->error);
+  g_clear_pointer (&self->other, service_free);
+}
+
 static void
 finish_foreign (Sweep *self)
 {
   int fd = GPOINTER_TO_INT (self->data);
   g_autoptr (Raw) raw = NULL;
 
-  g_assert_false (ipc_server_get_is_running (self->other->server));
-  if (self->fault == NULL)
-    assert_ipc_error (self->error, IPC_ERROR_ADDRESS_IN_USE, self->needle);
-  if (self->fault == NULL)
-    g_clear_error (&self->error);
+  take_refusal (self);
   raw = raw_connect (self->path);
   raw_free (raw_accept (fd));
-  g_clear_pointer (&self->other, service_free);
   g_assert_no_errno (unlink (self->path));
   close (fd);
+}
+
+static void
+finish_read_pipe (Sweep *self)
+{
+  int fd = GPOINTER_TO_INT (self->data);
+  int writer;
+  char byte;
+
+  take_refusal (self);
+  writer = open (self->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (write (writer, "x", 1), ==, 1);
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+  close (writer);
+  close (fd);
+  g_assert_no_errno (unlink (self->path));
 }
 
 /* Only those that the look at it makes; it takes its time. */
 static const char *const looks[] = { "connect", "fstatat", "socket", NULL };
 static const SweepOperation start_foreign = {
   .name = "start-foreign",
+  .transport = "socket",
   .prepare = prepare_foreign,
   .begin = begin_start,
   .finish = finish_foreign,
   .calls = looks,
   .lie = ECONNREFUSED,
   .must_fail = TRUE,
+  .stride = 53,
+};
+
+/* It looks 20 times, a millisecond each. */
+static const char *const pipe_looks[] = { "flock", "fstat", "fstatat", "mkdirat", "open", "openat", NULL };
+static const SweepOperation start_read_pipe = {
+  .name = "start-foreign",
+  .transport = "pipe",
+  .prepare = prepare_read_pipe,
+  .begin = begin_start,
+  .finish = finish_read_pipe,
+  .calls = pipe_looks,
+  .must_fail = TRUE,
+  .stride = 23,
 };
 
 /* ── Sockets without a file of ours ── */
 
 static const SweepOperation start_abstract = {
   .name = "start-abstract",
+  .transport = "socket",
   .prepare = sweep_prepare_abstract,
   .begin = begin_start,
   .finish = finish_start,
@@ -134,6 +207,7 @@ finish_activated (Sweep *self)
 
 static const SweepOperation start_activated = {
   .name = "start-activated",
+  .transport = "socket",
   .prepare = prepare_activated,
   .begin = begin_start,
   .finish = finish_activated,
@@ -184,6 +258,7 @@ static const SweepOperation stop = {
   .begin = begin_stop,
   .is_over = is_stopped,
   .finish = finish_stop,
+  .stride = 2,
 };
 
 /* With a request that is answered only after it was asked to stop. */
@@ -233,12 +308,14 @@ static const SweepOperation stop_async = {
   .begin = begin_stop_async,
   .is_over = has_stopped,
   .finish = finish_stop_async,
+  .stride = 2,
 };
 
 int
 main (int argc, char **argv)
 {
-  static const SweepOperation *const operations[] = { &start, &start_stale, &start_foreign, &start_abstract, &start_activated, &stop, &stop_async, NULL };
+  static const SweepOperation *const operations[] = { &start, &start_stale, &start_foreign, &start_read_pipe, &start_abstract,
+                                                      &start_activated, &stop, &stop_async, NULL };
 
   return sweep_run (&argc, &argv, operations);
 }
