@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ipc-test-step.h"
 
-#ifdef IPC_TEST_CAN_STEP
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -28,20 +27,34 @@ ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer dat
   return pid;
 }
 
-gboolean
-ipc_test_step_on (pid_t pid, guint n)
+static gboolean
+step (pid_t pid, enum __ptrace_request how, guint n)
 {
   int status;
 
   for (guint i = 0; i < n; i++)
     {
-      g_assert_no_errno (ptrace (PTRACE_SINGLESTEP, pid, NULL, NULL));
+      g_assert_no_errno (ptrace (how, pid, NULL, NULL));
       g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
       g_assert_true (WIFSTOPPED (status));
       if (WSTOPSIG (status) == SIGUSR1)
         return TRUE;
     }
   return FALSE;
+}
+
+#ifdef IPC_TEST_CAN_STEP
+gboolean
+ipc_test_step_on (pid_t pid, guint n)
+{
+  return step (pid, PTRACE_SINGLESTEP, n);
+}
+#endif
+
+gboolean
+ipc_test_step_calls (pid_t pid, guint n)
+{
+  return step (pid, PTRACE_SYSCALL, n);
 }
 
 void
@@ -62,4 +75,3 @@ ipc_test_step_kill (pid_t pid)
   kill (pid, SIGKILL);
   g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
 }
-#endif
