@@ -100,6 +100,12 @@ remove_both (void)
   file_crash.gap = 0;
 }
 
+static void
+ready_manager (void)
+{
+  file_crash.manager = file_test_manager_new (file_crash.directory);
+}
+
 static gboolean
 walk_map (GError **error)
 {
@@ -255,7 +261,7 @@ walk_sync (GError **error)
 static gboolean
 walk_sync_page (GError **error)
 {
-  return ipc_mapped_file_sync (file_crash.file, GAP_AT, 1, NULL, error);
+  return ipc_mapped_file_sync (file_crash.file, GAP_AT, GAP, NULL, error);
 }
 
 static gboolean
@@ -282,17 +288,38 @@ walk_unmap (GError **error)
   return ipc_mapped_file_unmap (file_crash.file, error);
 }
 
+/* Somebody else has made it longer meanwhile. */
+static void
+ready_grown (void)
+{
+  map ();
+  file_test_truncate (file_crash.path, LARGE);
+}
+
+static gboolean
+walk_write (GError **error)
+{
+  return ipc_mapped_file_write_data (file_crash.file, LARGE - 1, "x", 1, error);
+}
+
+static gboolean
+walk_lock (GError **error)
+{
+  return ipc_mapped_file_lock_range (file_crash.file, 0, 1, IPC_ACCESS_WRITE, 0, NULL, error) &&
+         ipc_mapped_file_unlock_range (file_crash.file, 0, 1, error);
+}
+
 /* ── All of them ── */
 
 const FileCrashOperation file_crash_operations[] = {
-  { .name = "make", .prepare = remove_both, .walk = walk_map, .is_made = TRUE, .is_alone = TRUE },
+  { .name = "make", .prepare = remove_both, .ready = ready_manager, .walk = walk_map, .is_made = TRUE, .is_alone = TRUE },
   { .name = "commit-first", .prepare = remove_journal, .ready = ready_commit, .walk = walk_commit, .is_commit = TRUE },
   { .name = "commit-full", .ready = ready_commit, .walk = walk_commit, .is_commit = TRUE },
   { .name = "commit-normal", .ready = ready_commit_normal, .walk = walk_commit, .is_commit = TRUE },
   { .name = "commit-full-journal", .ready = ready_full_journal, .walk = walk_commit, .is_commit = TRUE },
   { .name = "commit-small-journal", .prepare = make_small_journal, .ready = ready_commit, .walk = walk_commit, .is_commit = TRUE },
-  { .name = "replay", .prepare = leave_undone, .walk = walk_map, .is_there = TRUE, .is_alone = TRUE },
-  { .name = "replay-cut", .prepare = leave_undone_and_cut, .walk = walk_map, .is_there = TRUE, .is_alone = TRUE },
+  { .name = "replay", .prepare = leave_undone, .ready = ready_manager, .walk = walk_map, .is_there = TRUE, .is_alone = TRUE },
+  { .name = "replay-cut", .prepare = leave_undone_and_cut, .ready = ready_manager, .walk = walk_map, .is_there = TRUE, .is_alone = TRUE },
   { .name = "sync", .ready = ready_dirty, .walk = walk_sync, .is_there = TRUE, .is_alone = TRUE, .writes_gap = TRUE, .is_sync = TRUE },
   { .name = "sync-page", .prepare = remove_journal, .ready = ready_gap, .walk = walk_sync_page, .is_alone = TRUE, .writes_gap = TRUE, .is_sync = TRUE },
   { .name = "grow", .ready = ready_dirty, .walk = walk_grow, .is_there = TRUE, .is_alone = TRUE, .writes_gap = TRUE,
@@ -300,8 +327,17 @@ const FileCrashOperation file_crash_operations[] = {
   { .name = "shrink", .prepare = prepare_large, .ready = ready_dirty, .walk = walk_shrink, .is_there = TRUE, .is_alone = TRUE,
     .writes_gap = TRUE, .other_size = LARGE },
   { .name = "unmap", .ready = ready_dirty, .walk = walk_unmap, .is_there = TRUE, .is_alone = TRUE, .writes_gap = TRUE, .is_sync = TRUE },
+  { .name = "write-grown", .ready = ready_grown, .walk = walk_write, .is_alone = TRUE, .other_size = LARGE },
+  { .name = "lock", .ready = map, .walk = walk_lock, .is_alone = TRUE },
   { .name = NULL },
 };
+
+void
+file_crash_use_memory (void)
+{
+  if (access ("/dev/shm", W_OK | X_OK) == 0)
+    g_setenv ("TMPDIR", "/dev/shm", TRUE);
+}
 
 void
 file_crash_start (IpcTest *test)

@@ -45,6 +45,8 @@ typedef struct
 
 extern FileCrash file_crash;
 
+/* In main(), first: what is killed or fails takes nothing from the page cache, so no disk is needed, where there is a directory in memory. */
+void     file_crash_use_memory (void);
 void     file_crash_start      (IpcTest *test);
 void     file_crash_end        (void);
 gboolean file_crash_map        (gsize size, GError **error);

@@ -10,9 +10,8 @@
 #include "ipc-test-step.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#define KILLS 16
+#define KILLS 12
 
 static void
 ready_cb (gpointer data)
@@ -122,22 +121,20 @@ test_operation (IpcTest *test)
   ipc_test_set_deadline (120);
   file_crash_start (test);
   stride = get_stride (count_stops (operation));
-  for (guint is_watched = 0; is_watched <= (operation->is_alone ? 0 : 1); is_watched++)
-    for (stop_at = 1 + (guint) g_rand_int_range (rand, 0, (gint32) stride); !run_once (operation, stop_at, is_watched, n_found);)
-      stop_at += stride;
+  stop_at = 1 + (guint) g_rand_int_range (rand, 0, (gint32) stride);
+  while (!run_once (operation, stop_at, !operation->is_alone && g_rand_boolean (rand), n_found))
+    stop_at += stride;
   file_crash_end ();
   g_rand_free (rand);
   g_test_message ("%u were killed before it was there, %u after that", n_found[FILE_CRASH_OLD], n_found[FILE_CRASH_NEW]);
-  g_assert_cmpuint (n_found[FILE_CRASH_OLD], >=, operation->is_there ? 0 : 3);
-  g_assert_cmpuint (n_found[FILE_CRASH_NEW], >=, operation->is_there || operation->is_commit ? 3 : 0);
+  g_assert_true (n_found[FILE_CRASH_OLD] > 0 || operation->is_there);
+  g_assert_true (n_found[FILE_CRASH_NEW] > 0 || (!operation->is_there && !operation->is_commit));
 }
 
 int
 main (int argc, char **argv)
 {
-  /* A process that is killed takes nothing from the page cache, so no disk is needed. */
-  if (access ("/dev/shm", W_OK | X_OK) == 0)
-    g_setenv ("TMPDIR", "/dev/shm", TRUE);
+  file_crash_use_memory ();
   ipc_test_init (&argc, &argv, NULL);
   for (guint i = 0; file_crash_operations[i].name != NULL; i++)
     {
