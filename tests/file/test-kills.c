@@ -4,7 +4,7 @@
  * has the file mapped, and whoever maps it next, finds what was there before or what was to be there, never some of both; what was
  * written without a transaction is there; and the next transaction works.
  *
- * Where there are many of them, some are chosen at random: $IPC_TEST_KILLS is how many.
+ * Where there are many of them, some are chosen at random: of each operation a quarter of $IPC_TEST_KILLS.
  */
 #include "file-crash.h"
 #include "ipc-test-step.h"
@@ -108,7 +108,7 @@ get_stride (guint n_stops)
 {
   const char *wanted = g_getenv ("IPC_TEST_KILLS");
 
-  return MAX (n_stops / (wanted != NULL ? MAX (atoi (wanted), 1) : KILLS), 1);
+  return MAX (n_stops / (wanted != NULL ? MAX (atoi (wanted) / 4, 1) : KILLS), 1);
 }
 
 static void
