@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-#define KILLS 12
+#define KILLS 6
 
 static void
 ready_cb (gpointer data)
