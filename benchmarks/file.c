@@ -3,7 +3,7 @@
  * ipc-bench-file: mapped files beside what one would write without this library.
  *
  * Writing beside memcpy() into a shared map; syncing beside fdatasync() of as many pages that were written through a map; transactions
- * beside pwrite() and fdatasync() of the same bytes, which is no transaction, and beside SQLite where it is there. Rounds are
+ * beside pwrite() and fdatasync() of the same bytes, which is no transaction, and beside SQLite and LMDB where they are there. Rounds are
  * interleaved, and what is printed are medians.
  */
 #include <ipc-glib/ipc-glib.h>
@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef HAVE_LMDB
+#include <lmdb.h>
+#endif
 #ifdef HAVE_SQLITE
 #include <sqlite3.h>
 #endif
@@ -207,6 +210,50 @@ close_sqlite (void)
 }
 #endif
 
+#ifdef HAVE_LMDB
+static MDB_env *environment;
+static MDB_dbi table;
+
+static void
+check_lmdb (int problem)
+{
+  if (problem != 0)
+    g_error ("%s", mdb_strerror (problem));
+}
+
+/* Without flags, each commit is synced. */
+static void
+update_lmdb (guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      guint number = (guint) (get_place (turn++, SLOTS, BLOCK) / BLOCK);
+      MDB_val key = { sizeof number, &number }, value = { BLOCK, block };
+      MDB_txn *transaction;
+
+      change_block ();
+      check_lmdb (mdb_txn_begin (environment, NULL, 0, &transaction));
+      check_lmdb (mdb_put (transaction, table, &key, &value, 0));
+      check_lmdb (mdb_txn_commit (transaction));
+    }
+}
+
+static void
+open_lmdb (const char *directory)
+{
+  g_autofree char *path = g_build_filename (directory, "lmdb", NULL);
+  MDB_txn *transaction;
+
+  check_lmdb (mdb_env_create (&environment));
+  check_lmdb (mdb_env_set_mapsize (environment, SIZE));
+  check_lmdb (mdb_env_open (environment, path, MDB_NOSUBDIR, 0600));
+  check_lmdb (mdb_txn_begin (environment, NULL, 0, &transaction));
+  check_lmdb (mdb_dbi_open (transaction, NULL, MDB_INTEGERKEY, &table));
+  check_lmdb (mdb_txn_commit (transaction));
+  update_lmdb (SLOTS);
+}
+#endif
+
 /* ---- measuring ---- */
 
 typedef struct
@@ -271,6 +318,11 @@ compare_all (const char *directory)
     }
   n_rounds = rounds * 5;
   compare ("4 KiB, durable", (const Way[]){ { "commit", NULL, update_file, 1 }, { "pwrite+fdatasync", NULL, update_bare, 1 } }, 1, 1.3);
+#ifdef HAVE_LMDB
+  open_lmdb (directory);
+  compare ("4 KiB, durable", (const Way[]){ { "commit", NULL, update_file, 1 }, { "LMDB", NULL, update_lmdb, 1 } }, 1, 1 / 1.7);
+  mdb_env_close (environment);
+#endif
 #ifdef HAVE_SQLITE
   open_sqlite (directory);
   run_sql ("PRAGMA synchronous=FULL");
@@ -298,7 +350,7 @@ open_bare (const char *directory)
 static void
 clean_up (const char *directory)
 {
-  static const char *const names[] = { "bare", "file", ".file.journal", "sqlite", "sqlite-wal", "sqlite-shm" };
+  static const char *const names[] = { "bare", "file", ".file.journal", "sqlite", "sqlite-wal", "sqlite-shm", "lmdb", "lmdb-lock" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {

@@ -28,7 +28,7 @@ def main(path, text=None):
                 number, _ = NOTE.unpack(file.read(0, NOTE.size))
                 transaction.write(0, NOTE.pack(number + 1, text.encode()))
         number, text = NOTE.unpack(file.read(0, NOTE.size))
-        print(number, text.rstrip(b'\0').decode())
+        print(number, text.rstrip(b'\0').decode(errors='replace'))
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 #include "core/ipc-byte-lock.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/ipc-fork.h"
 
@@ -13,7 +14,7 @@ ipc_byte_lock_open (int fd, int access)
   char path[64];
 
   snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  return ipc_fork_open (open (path, access | O_CLOEXEC));
+  return ipc_fork_open (TEMP_FAILURE_RETRY (open (path, access | O_CLOEXEC)));
 }
 
 int

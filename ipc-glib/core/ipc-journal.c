@@ -125,8 +125,8 @@ static bool
 read_boot (uint8_t boot[16], IpcFault *fault)
 {
   char text[64] = "";
-  int fd = open ("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd >= 0 ? read (fd, text, sizeof text - 1) : -1;
+  int fd = TEMP_FAILURE_RETRY (open ("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  ssize_t n = fd >= 0 ? TEMP_FAILURE_RETRY (read (fd, text, sizeof text - 1)) : -1;
   int n_digits = 0;
 
   if (fd >= 0)
@@ -266,7 +266,7 @@ fill_new (IpcJournal *self, uint64_t size)
   for (uint64_t at = 0; at < size; at += sizeof zeros)
     if (!write_all (self->fd, zeros, size - at < sizeof zeros ? size - at : sizeof zeros, at))
       return false;
-  return fchmod (self->fd, 0600) == 0 && write_header (self, 1, 1) && fsync (self->fd) == 0;
+  return fchmod (self->fd, 0600) == 0 && write_header (self, 1, 1) && TEMP_FAILURE_RETRY (fsync (self->fd)) == 0;
 }
 
 /* It is there afterwards, whoever made it. */
@@ -314,7 +314,8 @@ open_file (IpcJournal *self, int directory_fd, IpcFault *fault)
 
   if (!ipc_directory_check_entry (directory_fd, self->name, S_IFREG, &exists, NULL, NULL, fault))
     return false;
-  self->fd = exists ? ipc_fork_open (openat (directory_fd, self->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) : -1;
+  if (exists)
+    self->fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (directory_fd, self->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
   if (!exists || (self->fd < 0 && errno == ENOENT))
     return ipc_fault_set (fault, IPC_FAULT_NOT_FOUND, "there is no \"%s\"", self->name);
   if (self->fd < 0)
@@ -498,7 +499,7 @@ restore_size (int data_fd, uint64_t size)
 {
   struct stat status;
 
-  return fstat (data_fd, &status) == 0 && ((uint64_t) status.st_size >= size || ftruncate (data_fd, (off_t) size) == 0);
+  return fstat (data_fd, &status) == 0 && ((uint64_t) status.st_size >= size || TEMP_FAILURE_RETRY (ftruncate (data_fd, (off_t) size)) == 0);
 }
 
 static bool

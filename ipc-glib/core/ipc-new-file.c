@@ -16,14 +16,14 @@ bool
 ipc_new_file_open (IpcNewFile *self, int directory_fd, const char *name)
 {
   static _Atomic unsigned n_made;
-  int fd = ipc_fork_open (openat (directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  int fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)));
 
   *self = (IpcNewFile){ .directory_fd = directory_fd, .fd = fd };
   if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
     return fd >= 0;
   snprintf (self->temporary, sizeof self->temporary, ".%.*s.tmp.%ld.%u", TEMPORARY_NAME_MAX, name, (long) getpid (),
             atomic_fetch_add (&n_made, 1));
-  self->fd = ipc_fork_open (openat (directory_fd, self->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  self->fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (directory_fd, self->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)));
   return self->fd >= 0;
 }
 
@@ -52,13 +52,13 @@ bool
 ipc_new_file_sync_directory (int directory_fd)
 {
   /* The descriptor may be one that only names it. */
-  int fd = openat (directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = TEMP_FAILURE_RETRY (openat (directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   bool synced;
   int problem;
 
   if (fd < 0)
     return false;
-  synced = fsync (fd) == 0;
+  synced = TEMP_FAILURE_RETRY (fsync (fd)) == 0;
   problem = errno;
   close (fd);
   errno = problem;

@@ -129,7 +129,9 @@ make (int fd, const char *name, const IpcSharedInfo *wanted, IpcSharedFill fill,
   /* The umask is not to decide. */
   if (fchmod (fd, 0600) != 0 || fstat (fd, &status) != 0)
     return fault_errno (fault, "make", name);
-  errno = posix_fallocate (fd, 0, (off_t) (wanted->size + get_rest (wanted)));
+  do
+    errno = posix_fallocate (fd, 0, (off_t) (wanted->size + get_rest (wanted)));
+  while (errno == EINTR);
   if (errno != 0)
     return fault_errno (fault, "make", name);
   if (!map_file (&made, name, true, fault))
@@ -240,6 +242,22 @@ check_header (const char *name, const Header *header, uint64_t size, IpcSharedKi
   return true;
 }
 
+/* What a short file does not have is zero. */
+static bool
+read_header (int fd, Header *header)
+{
+  memset (header, 0, sizeof *header);
+  for (size_t done = 0; done < sizeof *header;)
+    {
+      ssize_t n = TEMP_FAILURE_RETRY (pread (fd, (uint8_t *) header + done, sizeof *header - done, (off_t) done));
+
+      if (n <= 0)
+        return n == 0;
+      done += (size_t) n;
+    }
+  return true;
+}
+
 /* What is known about the status of the file is all right. */
 static bool
 load (int fd, const char *name, const struct stat *status, IpcSharedKind kind, uint32_t layout, uint64_t max_size, bool writable,
@@ -248,7 +266,9 @@ load (int fd, const char *name, const struct stat *status, IpcSharedKind kind, u
   IpcSharedFile loaded = { .fd = fd, .device = status->st_dev, .inode = status->st_ino };
   Header copy;
 
-  if (pread (fd, &copy, sizeof copy, 0) != (ssize_t) sizeof copy)
+  if (!read_header (fd, &copy))
+    return ipc_fault_set_errno (fault, errno, "cannot read \"%s\"", name);
+  if (status->st_size < (off_t) sizeof copy)
     return ipc_fault_set (fault, IPC_FAULT_WRONG_TYPE, "\"%s\": %jd bytes are too few for a file of this library", name, (intmax_t) status->st_size);
   if (!check_header (name, &copy, (uint64_t) status->st_size, kind, layout, max_size, fault))
     return false;
@@ -270,7 +290,7 @@ ipc_shared_file_open (int directory_fd, const char *name, IpcSharedKind kind, ui
                       IpcSharedFile *file, IpcFault *fault)
 {
   /* Not blocking, in case it is a FIFO. */
-  int fd = ipc_fork_open (openat (directory_fd, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  int fd = ipc_fork_open (TEMP_FAILURE_RETRY (openat (directory_fd, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
   struct stat status;
 
   if (fd < 0 && errno == ENOENT)

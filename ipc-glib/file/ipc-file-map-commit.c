@@ -49,9 +49,13 @@ apply (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, GError **error)
     ipc_journal_finish (self->journal);
   /* Somebody has truncated it just now; it is in the journal, and makes the file as long again. */
   else if (!ipc_journal_recover (self->journal, self->opened.fd, &fault))
-    ipc_error_set_fault (error, &fault, self->opened.path);
+    {
+      /* The number stays odd, so that whoever reads tries that once more first. */
+      ipc_error_set_fault (error, &fault, self->opened.path);
+      return FALSE;
+    }
   atomic_fetch_add (sequence, 1);
-  return fault.code == IPC_FAULT_NONE;
+  return TRUE;
 }
 
 static gboolean

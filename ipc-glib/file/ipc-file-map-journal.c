@@ -23,7 +23,7 @@ open_for_writing (IpcFileMap *self)
   char path[64];
 
   snprintf (path, sizeof path, "/proc/self/fd/%d", self->opened.fd);
-  return open (path, O_RDWR | O_CLOEXEC);
+  return TEMP_FAILURE_RETRY (open (path, O_RDWR | O_CLOEXEC));
 }
 
 static gboolean

@@ -226,12 +226,12 @@ static gboolean
 open_board (IpcFileMap *self, GError **error)
 {
   int folder_fd = ipc_scope_open_folder (self->scope, IPC_FILE_FOLDER, TRUE, error);
-  gboolean opened;
+  gboolean opened = folder_fd >= 0 && ipc_file_board_open (&self->board, folder_fd, self->opened.device, self->opened.inode, error);
 
-  if (folder_fd < 0)
-    return FALSE;
-  opened = ipc_file_board_open (&self->board, folder_fd, self->opened.device, self->opened.inode, error);
-  close (folder_fd);
+  if (folder_fd >= 0)
+    close (folder_fd);
+  if (!opened)
+    g_prefix_error (error, "file \"%s\": ", self->opened.path);
   return opened;
 }
 

@@ -40,3 +40,4 @@ void     ipc_file_opened_clear   (IpcFileOpened *self, gboolean forked);
 gboolean ipc_file_check_size     (const char *path, guint64 size, guint64 max_size, GError **error);
 /* So that no store is killed later for want of space. */
 gboolean ipc_file_allocate       (int fd, const char *path, guint64 from, guint64 to, GError **error);
+gboolean ipc_file_fill_holes     (int fd, const char *path, guint64 offset, guint64 length, GError **error);

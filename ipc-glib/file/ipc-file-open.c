@@ -49,21 +49,21 @@ ipc_file_allocate (int fd, const char *path, guint64 from, guint64 to, GError **
 }
 
 /* Where the file system cannot do that, a hole is filled when it is written to, or not. */
-static gboolean
-fill_holes (IpcFileOpened *self, GError **error)
+gboolean
+ipc_file_fill_holes (int fd, const char *path, guint64 offset, guint64 length, GError **error)
 {
   int result;
 
   do
-    result = fallocate (self->fd, 0, 0, (off_t) self->size);
+    result = fallocate (fd, 0, (off_t) offset, (off_t) length);
   while (result != 0 && errno == EINTR);
   if (result == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
     return TRUE;
   if (errno == ENOSPC || errno == EDQUOT)
-    g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SPACE, "file \"%s\": no space left for the holes in its %" G_GUINT64_FORMAT " bytes", self->path,
-                 self->size);
+    g_set_error (error, IPC_ERROR, IPC_ERROR_NO_SPACE,
+                 "file \"%s\": no space left for the holes in %" G_GUINT64_FORMAT " bytes from offset %" G_GUINT64_FORMAT, path, length, offset);
   else
-    ipc_error_set_errno (error, errno, "file \"%s\" cannot have its holes filled", self->path);
+    ipc_error_set_errno (error, errno, "file \"%s\" cannot have its holes filled", path);
   return FALSE;
 }
 
@@ -270,7 +270,8 @@ ipc_file_opened_measure (IpcFileOpened *self, gboolean writable, const IpcFileWa
       g_set_error (error, IPC_ERROR, IPC_ERROR_INVALID_ARGUMENT, "file \"%s\" is empty, and no size is asked for", self->path);
       return FALSE;
     }
-  return ipc_file_check_size (self->path, self->size, IPC_FILE_MAX_SIZE, error) && (!writable || fill_holes (self, error));
+  return ipc_file_check_size (self->path, self->size, IPC_FILE_MAX_SIZE, error) &&
+         (!writable || ipc_file_fill_holes (self->fd, self->path, 0, self->size, error));
 }
 
 void

@@ -79,11 +79,18 @@ locate (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, IpcMa
   return TRUE;
 }
 
+/* The file is long enough, but somebody has made a hole in it. */
+static gboolean
+check_holes (IpcMappedFile *self, gsize offset, gsize length, GError **error)
+{
+  return !self->map->writable || ipc_file_fill_holes (self->map->opened.fd, self->map->opened.path, offset, length, error);
+}
+
 /* Bytes were touched that are not there any more. TRUE: they are again. */
 static gboolean
 check_again (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, guint *n_tries, GError **error)
 {
-  if (!ipc_mapped_file_check_range (self, access, offset, length, error))
+  if (!ipc_mapped_file_check_range (self, access, offset, length, error) || !check_holes (self, offset, length, error))
     return FALSE;
   if (++*n_tries <= IPC_MAPPED_FILE_MAX_TRIES)
     return TRUE;
@@ -230,7 +237,8 @@ ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer dat
  *
  * Errors: %IPC_ERROR_OUT_OF_BOUNDS; %IPC_ERROR_PERMISSION_DENIED if it is not mapped for reading; %IPC_ERROR_CORRUPT if another process has
  * truncated the file, and what is asked for is gone; %IPC_ERROR_TIMED_OUT if a process was stopped while it wrote a transaction;
- * %IPC_ERROR_NO_SPACE if there is no memory for so much; %IPC_ERROR_CLOSED after [method@Ipc.MappedFile.unmap]; %IPC_ERROR_FORKED.
+ * %IPC_ERROR_NO_SPACE if there is no memory for so much, or no space for a hole that somebody has made in the file; %IPC_ERROR_CLOSED
+ * after [method@Ipc.MappedFile.unmap]; %IPC_ERROR_FORKED.
  *
  * Returns: (transfer full): the bytes, or %NULL with @error set
  *
@@ -273,9 +281,10 @@ ipc_mapped_file_read (IpcMappedFile *self, gsize offset, gsize length, GError **
  * For more than that, there are transactions ([method@Ipc.MappedFile.begin]).
  *
  * Errors: %IPC_ERROR_OUT_OF_BOUNDS; %IPC_ERROR_PERMISSION_DENIED if it is not mapped for writing; %IPC_ERROR_CORRUPT if another process has
- * truncated the file; %IPC_ERROR_TIMED_OUT if a process was stopped while it wrote a transaction; %IPC_ERROR_CLOSED; %IPC_ERROR_FORKED.
+ * truncated the file; %IPC_ERROR_NO_SPACE if there is none for a hole that somebody has made in the file; %IPC_ERROR_TIMED_OUT if a process
+ * was stopped while it wrote a transaction; %IPC_ERROR_CLOSED; %IPC_ERROR_FORKED.
  *
- * Returns: %FALSE with @error set, and nothing was written; but with %IPC_ERROR_CORRUPT, it may have been where the file still is
+ * Returns: %FALSE with @error set, and nothing was written; but with %IPC_ERROR_CORRUPT and %IPC_ERROR_NO_SPACE, it may have been in part
  *
  * Since: 0.1
  */

@@ -35,7 +35,7 @@ open_again (IpcMappedFile *self)
   char path[64];
 
   snprintf (path, sizeof path, "/proc/self/fd/%d", self->map->opened.fd);
-  return ipc_fork_open (open (path, ((self->access & IPC_ACCESS_WRITE) != 0 ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+  return ipc_fork_open (TEMP_FAILURE_RETRY (open (path, ((self->access & IPC_ACCESS_WRITE) != 0 ? O_RDWR : O_RDONLY) | O_CLOEXEC)));
 }
 
 static int

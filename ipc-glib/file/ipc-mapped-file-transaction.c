@@ -351,9 +351,10 @@ commit (IpcMappedFileTransaction *self, GError **error)
  * [property@Ipc.MappedFile:durability] is %IPC_DURABILITY_FULL.
  *
  * If it fails, nothing was written, and it can be tried again. Only where syncing the journal has failed (what the disk says), the transaction
- * may be there after a power cut.
+ * may be there after a power cut. And where somebody has made a hole in the file, and there is no space to fill it, the transaction is made as
+ * soon as there is; until then, whoever reads the file gets the same error.
  *
- * Errors: %IPC_ERROR_OUT_OF_BOUNDS and %IPC_ERROR_CORRUPT if the file has become shorter; %IPC_ERROR_NO_SPACE for the journal;
+ * Errors: %IPC_ERROR_OUT_OF_BOUNDS and %IPC_ERROR_CORRUPT if the file has become shorter; %IPC_ERROR_NO_SPACE for the journal, or a hole;
  * %IPC_ERROR_TIMED_OUT if a process was stopped while it committed; %IPC_ERROR_CLOSED if it has ended, or the file was unmapped;
  * %IPC_ERROR_UNSAFE_PATH, %IPC_ERROR_WRONG_TYPE, %IPC_ERROR_CORRUPT, %IPC_ERROR_VERSION for what lies in the place of the journal;
  * %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED; what the disk says.

@@ -35,11 +35,20 @@
 #define MAX_FAULTS 8
 
 #define ALL_CALLS(X) \
+<<<<<<< HEAD
   X (accept) X (accept4) X (bind) X (chmod) X (connect) X (epoll_create1) X (epoll_ctl) X (epoll_wait) X (fchmod) X (fchmodat) \
   X (fchownat) X (fcntl) X (fdopendir) X (flock) X (fstat) X (fstatat) X (fstatfs) X (ftruncate) X (getsockname) \
   X (getrandom) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (listen) X (memfd_create) X (mkdirat) X (mkfifoat) \
   X (mmap) X (open) X (openat) X (pipe2) X (poll) X (pread) X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) \
   X (sendmsg) X (setsockopt) X (shutdown) X (socket) X (statx) X (unlinkat) X (write) X (writev)
+=======
+  X (accept) X (accept4) X (bind) X (chmod) X (connect) X (epoll_create1) X (epoll_ctl) X (epoll_wait) X (fallocate) \
+  X (fchmod) X (fchmodat) X (fchownat) X (fcntl) X (fdatasync) X (fdopendir) X (flock) X (fstat) X (fstatat) X (fstatfs) \
+  X (fsync) X (ftruncate) X (getsockname) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (linkat) X (listen) \
+  X (memfd_create) X (mkdirat) X (mmap) X (msync) X (open) X (openat) X (pipe2) X (poll) X (posix_fallocate) X (pread) \
+  X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) X (sendmsg) X (setsockopt) X (shutdown) X (socket) \
+  X (statx) X (unlinkat) X (write)
+>>>>>>> file2
 
 #define AS_ENUM(name) CALL_##name,
 #define AS_NAME(name) #name,
@@ -285,26 +294,32 @@ STAND_IN (int, -1, chmod, chmod, (const char *path, mode_t mode), (path, mode))
 STAND_IN (int, -1, connect, connect, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
 STAND_IN (int, -1, epoll_create1, epoll_create1, (int flags), (flags))
 STAND_IN (int, -1, epoll_wait, epoll_wait, (int fd, struct epoll_event *events, int n, int timeout), (fd, events, n, timeout))
+BOTH (int, -1, fallocate, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))
 STAND_IN (int, -1, fchmod, fchmod, (int fd, mode_t mode), (fd, mode))
 STAND_IN (int, -1, fchmodat, fchmodat, (int fd, const char *path, mode_t mode, int flags), (fd, path, mode, flags))
 STAND_IN (int, -1, fchownat, fchownat, (int fd, const char *path, uid_t uid, gid_t gid, int flags), (fd, path, uid, gid, flags))
+STAND_IN (int, -1, fdatasync, fdatasync, (int fd), (fd))
 STAND_IN (DIR *, NULL, fdopendir, fdopendir, (int fd), (fd))
 STAND_IN (int, -1, flock, flock, (int fd, int operation), (fd, operation))
 BOTH (int, -1, fstat, fstat, (int fd, void *status), (fd, status))
 BOTH (int, -1, fstatat, fstatat, (int fd, const char *path, void *status, int flags), (fd, path, status, flags))
 BOTH (int, -1, fstatfs, fstatfs, (int fd, void *status), (fd, status))
+STAND_IN (int, -1, fsync, fsync, (int fd), (fd))
 BOTH (int, -1, ftruncate, ftruncate, (int fd, off_t size), (fd, size))
 STAND_IN (int, -1, getsockname, getsockname, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size))
 STAND_IN (int, -1, getsockopt, getsockopt, (int fd, int level, int name, void *value, socklen_t *size), (fd, level, name, value, size))
 STAND_IN (int, -1, inotify_add_watch, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))
 STAND_IN (int, -1, inotify_init1, inotify_init1, (int flags), (flags))
+STAND_IN (int, -1, linkat, linkat, (int fd, const char *path, int to_fd, const char *to, int flags), (fd, path, to_fd, to, flags))
 STAND_IN (int, -1, listen, listen, (int fd, int backlog), (fd, backlog))
 STAND_IN (int, -1, memfd_create, memfd_create, (const char *name, unsigned flags), (name, flags))
 STAND_IN (int, -1, mkdirat, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode))
 STAND_IN (int, -1, mkfifoat, mkfifoat, (int fd, const char *path, mode_t mode), (fd, path, mode))
 BOTH (void *, MAP_FAILED, mmap, mmap, (void *at, size_t size, int rights, int flags, int fd, off_t offset), (at, size, rights, flags, fd, offset))
+STAND_IN (int, -1, msync, msync, (void *at, size_t size, int flags), (at, size, flags))
 STAND_IN (int, -1, pipe2, pipe2, (int *fds, int flags), (fds, flags))
 STAND_IN (int, -1, poll, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout))
+BOTH (int, errno, posix_fallocate, posix_fallocate, (int fd, off_t offset, off_t size), (fd, offset, size)) /* says why by its result */
 STAND_IN (int, -1, renameat2, renameat2, (int fd, const char *path, int to_fd, const char *to, unsigned flags), (fd, path, to_fd, to, flags))
 STAND_IN (int, -1, setsockopt, setsockopt, (int fd, int level, int name, const void *value, socklen_t size), (fd, level, name, value, size))
 STAND_IN (int, -1, shutdown, shutdown, (int fd, int how), (fd, how))

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Another process that does something one instruction, or one system call, at a time, so that it can be stopped or killed after
- * any of them.
- * There is ptrace() for that on x86_64 only here; elsewhere IPC_TEST_CAN_STEP is not defined.
+ * Another process that does something one instruction or one system call at a time, so that it can be stopped or killed after any of
+ * them. Instructions are for x86_64 only; elsewhere IPC_TEST_CAN_STEP is not defined.
  */
 #pragma once
 
@@ -11,6 +10,7 @@
 
 #ifdef __x86_64__
 #define IPC_TEST_CAN_STEP 1
+#endif
 
 /* What sanitizers put in makes many more instructions, none of which are those of users. */
 #if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
@@ -24,8 +24,10 @@ typedef void (*IpcTestStepFunc) (gpointer data);
 
 /* Forks one that is prepared, and stopped right before WALK. */
 pid_t    ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data);
+#ifdef IPC_TEST_CAN_STEP
 /* Lets it go N instructions. TRUE: it has come to the end before. */
 gboolean ipc_test_step_on    (pid_t pid, guint n);
+#endif
 /* Lets it go over N beginnings and ends of system calls, and calls MEANWHILE (nullable) again and again, since it may have to wait for
  * what this process does. TRUE: it has come to the end before. */
 gboolean ipc_test_step_calls (pid_t pid, guint n, IpcTestStepFunc meanwhile, gpointer data);
@@ -33,4 +35,3 @@ gboolean ipc_test_step_calls (pid_t pid, guint n, IpcTestStepFunc meanwhile, gpo
 void     ipc_test_step_end   (pid_t pid);
 /* Kills it with SIGKILL, and waits until it is gone. */
 void     ipc_test_step_kill  (pid_t pid);
-#endif
