@@ -35,20 +35,12 @@
 #define MAX_FAULTS 8
 
 #define ALL_CALLS(X) \
-<<<<<<< HEAD
-  X (accept) X (accept4) X (bind) X (chmod) X (connect) X (epoll_create1) X (epoll_ctl) X (epoll_wait) X (fchmod) X (fchmodat) \
-  X (fchownat) X (fcntl) X (fdopendir) X (flock) X (fstat) X (fstatat) X (fstatfs) X (ftruncate) X (getsockname) \
-  X (getrandom) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (listen) X (memfd_create) X (mkdirat) X (mkfifoat) \
-  X (mmap) X (open) X (openat) X (pipe2) X (poll) X (pread) X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) \
-  X (sendmsg) X (setsockopt) X (shutdown) X (socket) X (statx) X (unlinkat) X (write) X (writev)
-=======
   X (accept) X (accept4) X (bind) X (chmod) X (connect) X (epoll_create1) X (epoll_ctl) X (epoll_wait) X (fallocate) \
   X (fchmod) X (fchmodat) X (fchownat) X (fcntl) X (fdatasync) X (fdopendir) X (flock) X (fstat) X (fstatat) X (fstatfs) \
-  X (fsync) X (ftruncate) X (getsockname) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (linkat) X (listen) \
-  X (memfd_create) X (mkdirat) X (mmap) X (msync) X (open) X (openat) X (pipe2) X (poll) X (posix_fallocate) X (pread) \
-  X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) X (sendmsg) X (setsockopt) X (shutdown) X (socket) \
-  X (statx) X (unlinkat) X (write)
->>>>>>> file2
+  X (fsync) X (ftruncate) X (getrandom) X (getsockname) X (getsockopt) X (inotify_add_watch) X (inotify_init1) X (linkat) \
+  X (listen) X (memfd_create) X (mkdirat) X (mkfifoat) X (mmap) X (msync) X (open) X (openat) X (pipe2) X (poll) \
+  X (posix_fallocate) X (pread) X (pwrite) X (read) X (recv) X (recvmsg) X (renameat2) X (send) X (sendmsg) X (setsockopt) \
+  X (shutdown) X (socket) X (statx) X (unlinkat) X (write) X (writev)
 
 #define AS_ENUM(name) CALL_##name,
 #define AS_NAME(name) #name,
