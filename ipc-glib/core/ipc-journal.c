@@ -20,6 +20,7 @@
 
 #define HEADER_DISTANCE 1024    /* from the one place to the other */
 #define LIVE_AT 2048
+#define BOOT_ID_LENGTH 36       /* a UUID as text */
 #define RECORDS_AT 4096u
 
 #define SHORTEST_NAP_NS 20000
@@ -124,21 +125,21 @@ get_digit (char c)
 static bool
 read_boot (uint8_t boot[16], IpcFault *fault)
 {
-  char text[64] = "";
+  char text[BOOT_ID_LENGTH];
   int fd = TEMP_FAILURE_RETRY (open ("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  ssize_t n = fd >= 0 ? TEMP_FAILURE_RETRY (read (fd, text, sizeof text - 1)) : -1;
+  bool is_read = fd >= 0 && read_all (fd, text, sizeof text, 0);
   int n_digits = 0;
 
   if (fd >= 0)
     close (fd);
   memset (boot, 0, 16);
-  for (ssize_t i = 0; i < n && n_digits < 32; i++)
+  for (size_t i = 0; is_read && i < sizeof text && n_digits < 32; i++)
     if (get_digit (text[i]) >= 0)
       {
         boot[n_digits / 2] = (uint8_t) (boot[n_digits / 2] << 4 | get_digit (text[i]));
         n_digits++;
       }
-  return n_digits == 32 || ipc_fault_set_errno (fault, n < 0 ? errno : EIO, "cannot read /proc/sys/kernel/random/boot_id");
+  return n_digits == 32 || ipc_fault_set_errno (fault, is_read ? EIO : errno, "cannot read /proc/sys/kernel/random/boot_id");
 }
 
 static uint64_t
