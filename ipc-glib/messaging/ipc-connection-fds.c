@@ -116,15 +116,29 @@ write_cargo_locked (IpcConnection *self, struct iovec *iov, int n)
   return -1;
 }
 
+static gboolean
+is_less_than (gssize written, const struct iovec *iov, int n)
+{
+  gsize total = 0;
+
+  for (int i = 0; i < n; i++)
+    total += iov[i].iov_len;
+  return written >= 0 && (gsize) written < total;
+}
+
 gssize
-ipc_connection_write_front_locked (IpcConnection *self)
+ipc_connection_write_front_locked (IpcConnection *self, gboolean *is_full)
 {
   struct iovec iov[IPC_OUTBOX_MAX_PIECES];
   int n = ipc_outbox_get_iovec (&self->outbox, iov, IPC_OUTBOX_MAX_PIECES);
+  gssize written;
 
+  *is_full = FALSE;
   if (self->outbox.n_cargos > 0)
     return write_cargo_locked (self, iov, n);
-  return IPC_CONNECTION_GET_CLASS (self)->write (self, iov, n, NULL, 0);
+  written = IPC_CONNECTION_GET_CLASS (self)->write (self, iov, n, NULL, 0);
+  *is_full = is_less_than (written, iov, n);
+  return written;
 }
 
 /* ---- in ---- */

@@ -75,9 +75,16 @@ note_progress_locked (IpcConnection *self)
 static gboolean
 write_locked (IpcConnection *self, gboolean *progress)
 {
+  gboolean is_full = FALSE;
+
   while (self->outbox.queued > 0)
     {
-      gssize written = ipc_connection_write_front_locked (self);
+      gssize written;
+
+      /* To try again would only say so. */
+      if (is_full)
+        return FALSE;
+      written = ipc_connection_write_front_locked (self, &is_full);
 
       if (written < 0 && errno == EINTR)
         continue;

@@ -370,8 +370,8 @@ gboolean ipc_connection_check_fds_locked (IpcConnection *self, IpcMessage *messa
 gboolean ipc_connection_check_room_for_fds_locked (IpcConnection *self, IpcMessage *message, GError **error);
 /* As IpcConnectionClass.read(), putting descriptors that came into the queue. *LOST: there were some that could not be taken. */
 gssize   ipc_connection_read_with_fds   (IpcConnection *self, gpointer room, gsize size, GError **lost);
-/* As IpcConnectionClass.write(), for the front of the outbox. */
-gssize   ipc_connection_write_front_locked (IpcConnection *self);
+/* As IpcConnectionClass.write(), for the front of the outbox. *IS_FULL: it took less than it was given, and takes no more now. */
+gssize   ipc_connection_write_front_locked (IpcConnection *self, gboolean *is_full);
 /* After input was handled: descriptors of an unfinished frame are not held for ever. */
 void     ipc_connection_watch_pending_fds (IpcConnection *self);
 /* NULL: they have not been held for too long. */
