@@ -20,6 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef HAVE_RABBITMQ
+#include "queue-rabbitmq.h"
+#endif
 #ifdef HAVE_HIREDIS
 #include <hiredis/hiredis.h>
 #endif
@@ -107,6 +110,7 @@ struct _Row
   GPtrArray *batch;
   mqd_t mq;
   void *redis;
+  void *rabbit;
   Taking taking;
 };
 
@@ -505,6 +509,60 @@ run_two_processes (void)
   target ("together, beside the sum of each alone", median (both, n_rounds) / sum, 0.5);
 }
 
+/* ---- RabbitMQ ---- */
+
+#ifdef HAVE_RABBITMQ
+static guint
+rabbit_publish_batch (Row *row)
+{
+  rabbit_publish (row->rabbit, payload, SIZE, BATCH);
+  return BATCH;
+}
+
+static guint
+rabbit_consume_batch (Row *row)
+{
+  rabbit_consume (row->rabbit, BATCH);
+  return BATCH;
+}
+
+static void
+run_rabbitmq (void)
+{
+  g_autofree char *uri = make_uri ("rabbit");
+  g_autofree char *folder = g_build_filename (directory, "rabbitmq", NULL);
+  Row rows[4] = {
+    { .name = "sqlite: publish 100", .step = publish_batch },
+    { .name = "sqlite: consume, ack, prefetch 100", .step = consume_batch },
+    { .name = "rabbitmq: publish 100, persistent, confirmed", .step = rabbit_publish_batch },
+    { .name = "rabbitmq: consume, ack, prefetch 100", .step = rabbit_consume_batch },
+  };
+  Rabbit *rabbit;
+
+  g_mkdir_with_parents (folder, 0700);
+  rabbit = rabbit_start (folder);
+  if (rabbit == NULL)
+    {
+      printf ("(no RabbitMQ here)\n");
+      return;
+    }
+  open_queue (&rows[0], uri, IPC_DURABILITY_FULL);
+  rows[1].queue = rows[0].queue;
+  rows[2].rabbit = rows[3].rabbit = rabbit;
+  for (guint i = 0; i < 2000; i++)
+    {
+      publish_batch (&rows[0]);
+      rabbit_publish_batch (&rows[2]);
+    }
+  printf ("FULL beside RabbitMQ\n");
+  run (rows, 4);
+  ipc_consumer_stop (rows[1].taking.consumer);
+  for (guint i = 0; i < 2; i++)
+    target (rows[i].name, rows[i].rate / rows[i + 2].rate, 5.0);
+  rabbit_stop (rabbit);
+}
+#endif
+
 /* ---- a backlog ---- */
 
 static void
@@ -544,6 +602,9 @@ main (int argc, char **argv)
   run_memory (&memory_rate);
   run_pair ("FULL", IPC_DURABILITY_FULL, "always", memory_rate);
   run_pair ("NORMAL", IPC_DURABILITY_NORMAL, "everysec", memory_rate);
+#ifdef HAVE_RABBITMQ
+  run_rabbitmq ();
+#endif
   if (backlog > 0)
     run_backlog ();
   g_spawn_sync (NULL, (char *[]){ "rm", "-rf", directory, NULL }, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
