@@ -4,7 +4,9 @@
  */
 #include "queue-test.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
@@ -294,6 +296,67 @@ obey (char **arguments)
       ipc_test_tell ("done");
     }
   return 0;
+}
+
+#define LATER_S 172800         /* two days */
+
+static gboolean
+write_text (const char *path, const char *text)
+{
+  int fd = open (path, O_WRONLY | O_CLOEXEC);
+  gboolean done = fd >= 0 && write (fd, text, strlen (text)) == (gssize) strlen (text);
+
+  if (fd >= 0)
+    close (fd);
+  return done;
+}
+
+/* For the children of this process all clocks but that of the day are two days ahead. */
+static gboolean
+enter_later_time (void)
+{
+  g_autofree char *offsets = g_strdup_printf ("monotonic %d 0\nboottime %d 0\n", LATER_S, LATER_S);
+  g_autofree char *map = g_strdup_printf ("%u %u 1\n", (guint) getuid (), (guint) getuid ());
+
+  if (unshare (CLONE_NEWTIME) != 0 && (unshare (CLONE_NEWUSER | CLONE_NEWTIME) != 0 || !write_text ("/proc/self/uid_map", map)))
+    return FALSE;
+  return write_text ("/proc/self/timens_offsets", offsets);
+}
+
+/* What is due in an hour is not due for this one; and it has a message. */
+static int
+work_later (const char *uri)
+{
+  g_autoptr(IpcQueueManager) manager = open_manager (uri);
+  g_autoptr(IpcMessageQueue) queue = open_jobs (manager);
+  g_autoptr(IpcDelivery) held = NULL;
+
+  queue_test_expect_none (queue);
+  queue_test_publish (queue, "held");
+  held = queue_test_take (queue, "held");
+  queue_test_publish_full (queue, "soon", IPC_PRIORITY_NORMAL, 0, 50, NULL);
+  ipc_test_tell ("done");
+  g_free (ipc_test_hear ());
+  return 0;
+}
+
+/* URI: the same, two days later; or says that it cannot. */
+static int
+live_later (char **arguments)
+{
+  int status = 1;
+  pid_t pid;
+
+  if (!enter_later_time ())
+    {
+      ipc_test_tell ("cannot");
+      return 0;
+    }
+  pid = fork ();
+  if (pid == 0)
+    _exit (work_later (arguments[0]));
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  return WIFEXITED (status) ? WEXITSTATUS (status) : 1;
 }
 
 static void
@@ -622,11 +685,45 @@ test_fork (IpcTest *test)
   queue_test_expect (queue, "y");
 }
 
+/* Delays and leases are the same for all, whatever a clock says somewhere. */
+static void
+test_time_namespace (IpcTest *test)
+{
+  g_autofree char *uri = make_uri (test);
+  g_autoptr(IpcQueueManager) manager = open_manager (uri);
+  g_autoptr(IpcMessageQueue) queue = open_jobs (manager);
+  g_autoptr(IpcDelivery) delivery = NULL;
+  g_autoptr(IpcTestPeer) peer = NULL;
+  g_autofree char *answer = NULL;
+  g_autoptr(GError) error = NULL;
+
+  queue_test_publish_full (queue, "in an hour", IPC_PRIORITY_NORMAL, 0, 3600000, NULL);
+  peer = ipc_test_peer_spawn ("later", (const char *const[]){ uri, NULL });
+  answer = ipc_test_peer_read_line (peer);
+  if (g_strcmp0 (answer, "cannot") == 0)
+    {
+      g_test_skip ("no time namespaces here");
+      return;
+    }
+  g_assert_cmpstr (answer, ==, "done");
+  delivery = ipc_message_queue_consume (queue, 20000, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (queue_test_get_text (delivery), ==, "soon");
+  queue_test_ack (delivery);
+  queue_test_expect_none (queue);
+  ipc_test_peer_write_line (peer, "go");
+  g_assert_cmpint (ipc_test_peer_wait (peer), ==, 0);
+  queue_test_expect (queue, "held");
+  queue_test_expect_none (queue);
+  g_assert_cmpuint (ipc_message_queue_get_n_messages (queue), ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
   static const IpcTestRole roles[] = {
-    { "hold", hold }, { "obey", obey }, { "storm-publish", storm_publish }, { "storm-consume", storm_consume }, { NULL, NULL },
+    { "hold", hold }, { "obey", obey }, { "storm-publish", storm_publish }, { "storm-consume", storm_consume },
+    { "later", live_later }, { NULL, NULL },
   };
 
   ipc_test_init (&argc, &argv, roles);
@@ -642,5 +739,6 @@ main (int argc, char **argv)
   ipc_test_add ("/queue/sqlite/killed-consumer", test_killed_consumer);
   ipc_test_add ("/queue/sqlite/storm", test_storm);
   ipc_test_add ("/queue/sqlite/fork", test_fork);
+  ipc_test_add ("/queue/sqlite/time-namespace", test_time_namespace);
   return ipc_test_run ();
 }
