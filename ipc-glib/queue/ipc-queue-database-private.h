@@ -105,6 +105,8 @@ gboolean ipc_queue_database_check_place (IpcQueueDatabase *self, GError **error)
 void     ipc_queue_database_close     (IpcQueueDatabase *self);
 /* It may be gone after a power cut, with those after it, until there was a sync. */
 gboolean ipc_queue_database_commit    (IpcQueueDatabase *self, GError **error);
+/* TRUE: all of the log is in the database now, and there was something. */
+gboolean ipc_queue_database_empty_log (IpcQueueDatabase *self);
 /* Outside of transactions. UNCERTAIN: it is there, and may be gone after a power cut. */
 gboolean ipc_queue_database_sync      (IpcQueueDatabase *self, GError **error);
 

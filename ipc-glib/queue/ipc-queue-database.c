@@ -215,6 +215,17 @@ ipc_queue_database_open (IpcQueueDatabase *self, const char *path, gboolean writ
   return FALSE;
 }
 
+gboolean
+ipc_queue_database_empty_log (IpcQueueDatabase *self)
+{
+  int n = 0, n_moved = 0;
+
+  if (self->n_log_pages == 0 || sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n, &n_moved) != SQLITE_OK || n != n_moved)
+    return FALSE;
+  self->n_log_pages = 0;
+  return TRUE;
+}
+
 /* What was committed is there. If it cannot go from the log into the database now, it can later. */
 gboolean
 ipc_queue_database_commit (IpcQueueDatabase *self, GError **error)
@@ -225,7 +236,7 @@ ipc_queue_database_commit (IpcQueueDatabase *self, GError **error)
   done = ipc_queue_database_run (self, IPC_QUEUE_COMMIT, error, "");
   ipc_queue_wal_set_lazy (self->db, FALSE);
   if (done && self->n_log_pages >= CHECKPOINT_PAGES)
-    sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    ipc_queue_database_empty_log (self);
   return done;
 }
 

@@ -21,6 +21,8 @@ typedef struct
   /* After it. FALSE: what was done is there, and may not stay. */
   gboolean (*sync)     (gpointer owner, GError **error);
   void     (*rollback) (gpointer owner);
+  /* ERROR came of all that. TRUE: something was done about it, and it may work now. */
+  gboolean (*mend)     (gpointer owner, const GError *error);
   /* FALSE: a step did not work, and all since begin() has to come to nothing. */
   gboolean (*is_sound) (gpointer owner);
   /* After a batch. */

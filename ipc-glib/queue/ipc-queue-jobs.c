@@ -70,7 +70,7 @@ do_all (IpcQueueJobs *self, GQueue *batch, GError **error)
 }
 
 static gboolean
-do_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
+try_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
 {
   gboolean done;
 
@@ -80,6 +80,30 @@ do_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
   done = do_all (self, batch, error);
   self->is_in_transaction = FALSE;
   return done;
+}
+
+static void
+forget_errors (GQueue *batch)
+{
+  for (GList *link = batch->head; link != NULL; link = link->next)
+    g_clear_error (&((IpcQueueWork *) link->data)->error);
+}
+
+static gboolean
+do_transaction (IpcQueueJobs *self, GQueue *batch, GError **error)
+{
+  GError *reason = NULL;
+
+  if (try_transaction (self, batch, &reason))
+    return TRUE;
+  if (!self->funcs->mend (self->owner, reason))
+    {
+      g_propagate_error (error, reason);
+      return FALSE;
+    }
+  g_error_free (reason);
+  forget_errors (batch);
+  return try_transaction (self, batch, error);
 }
 
 /* It is there, whatever comes of this, and is not done again. */

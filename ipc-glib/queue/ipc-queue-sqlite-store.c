@@ -76,6 +76,14 @@ rollback (gpointer owner)
   ipc_queue_doorbell_leave (&self->doorbell);
 }
 
+/* A log that has gone into the database is written from its beginning again. */
+static gboolean
+mend (gpointer owner, const GError *error)
+{
+  return g_error_matches (error, IPC_ERROR, IPC_ERROR_NO_SPACE) &&
+         ipc_queue_database_empty_log (&IPC_QUEUE_SQLITE_STORE (owner)->writer.database);
+}
+
 static gboolean
 is_sound (gpointer owner)
 {
@@ -102,7 +110,7 @@ tell (gpointer owner)
     ipc_queue_doorbell_ring (&self->doorbell, TRUE);
 }
 
-static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, is_sound, tell, ipc_queue_sqlite_store_rung };
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, mend, is_sound, tell, ipc_queue_sqlite_store_rung };
 
 /* ---- one call ---- */
 

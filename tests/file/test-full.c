@@ -8,81 +8,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ipc-mapped-file-transaction.h"
+#include "ipc-test-disk.h"
 
-#define DISK_KIB 4096
+#define DISK_KIB 4096u
 #define SMALL 100000u
 #define LARGE 1300000u          /* more than a journal has room for */
 #define HOLE_AT 40960u
 #define HOLE 40960u
 
-/* The root of the process is another tmpfs, which is its own. */
-#define PATH "/disk/x"
-#define FILLER "/disk/filler"
-
-/* ── The namespace ── */
-
-static gboolean
-write_text (const char *path, const char *text)
-{
-  int fd = open (path, O_WRONLY | O_CLOEXEC);
-  gboolean done = fd >= 0 && write (fd, text, strlen (text)) == (gssize) strlen (text);
-
-  if (fd >= 0)
-    close (fd);
-  return done;
-}
-
-static gboolean
-become_nobody_else (void)
-{
-  g_autofree char *users = g_strdup_printf ("%u %u 1", geteuid (), geteuid ());
-  g_autofree char *groups = g_strdup_printf ("%u %u 1", getegid (), getegid ());
-
-  if (unshare (CLONE_NEWUSER | CLONE_NEWNS) != 0)
-    return unshare (CLONE_NEWNS) == 0;
-  return write_text ("/proc/self/uid_map", users) && write_text ("/proc/self/setgroups", "deny") && write_text ("/proc/self/gid_map", groups);
-}
-
-static gboolean
-mount_disks (const char *root)
-{
-  g_autofree char *proc = g_build_filename (root, "proc", NULL);
-  g_autofree char *disk = g_build_filename (root, "disk", NULL);
-  g_autofree char *options = g_strdup_printf ("mode=0700,size=%dk", DISK_KIB);
-
-  return mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount ("none", root, "tmpfs", 0, "mode=0700") == 0 &&
-         mkdir (proc, 0700) == 0 && mkdir (disk, 0700) == 0 && mount ("/proc", proc, NULL, MS_BIND | MS_REC, NULL) == 0 &&
-         mount ("none", disk, "tmpfs", 0, options) == 0 && chroot (root) == 0 && chdir ("/") == 0 && mkdir ("/scope", 0700) == 0;
-}
-
-/* ── The disk ── */
-
-static void
-fill_disk (void)
-{
-  static const char page[4096];
-  int fd = open (FILLER, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  gssize n;
-
-  do
-    n = write (fd, page, sizeof page);
-  while (n > 0);
-  g_assert_cmpint (errno, ==, ENOSPC);
-  close (fd);
-}
-
-static void
-free_disk (void)
-{
-  g_assert_no_errno (unlink (FILLER));
-}
+#define PATH IPC_TEST_DISK "/x"
 
 static void
 make_hole (void)
@@ -122,11 +60,11 @@ map (Fixture *self, gsize size)
 static void
 full_make (Fixture *self, GError **error)
 {
-  fill_disk ();
+  ipc_test_disk_fill ();
   self->file = ipc_mapped_file_manager_map_file (self->manager, PATH, SMALL, 0, error);
   file_test_fails (self->file != NULL, error, IPC_ERROR_NO_SPACE);
   g_assert_cmpint (g_access (PATH, F_OK), !=, 0);
-  free_disk ();
+  ipc_test_disk_free ();
   map (self, SMALL);
 }
 
@@ -134,13 +72,13 @@ static void
 full_grow (Fixture *self, GError **error)
 {
   map (self, SMALL);
-  fill_disk ();
+  ipc_test_disk_fill ();
   file_test_fails (ipc_mapped_file_resize (self->file, 2 * SMALL, error), error, IPC_ERROR_NO_SPACE);
   g_assert_cmpuint (ipc_mapped_file_get_size (self->file), ==, SMALL);
   file_test_assert_value (self->file, 0, 1, SMALL);
   file_test_write_value (self->file, 0, 2, SMALL);
   g_assert_true (ipc_mapped_file_sync (self->file, 0, 0, NULL, error));
-  free_disk ();
+  ipc_test_disk_free ();
   g_assert_true (ipc_mapped_file_resize (self->file, 2 * SMALL, error));
   file_test_assert_value (self->file, SMALL, 0, SMALL);
 }
@@ -149,10 +87,10 @@ static void
 full_first_commit (Fixture *self, GError **error)
 {
   map (self, SMALL);
-  fill_disk ();
+  ipc_test_disk_fill ();
   file_test_fails (transact (self->file, 2, SMALL, error), error, IPC_ERROR_NO_SPACE);
   file_test_assert_value (self->file, 0, 1, SMALL);
-  free_disk ();
+  ipc_test_disk_free ();
   g_assert_true (transact (self->file, 2, SMALL, error));
   file_test_assert_value (self->file, 0, 2, SMALL);
 }
@@ -163,7 +101,7 @@ full_commit (Fixture *self, GError **error)
 {
   map (self, SMALL);
   g_assert_true (transact (self->file, 2, SMALL, error));
-  fill_disk ();
+  ipc_test_disk_fill ();
   for (guint8 i = 0; i < 30; i++)
     {
       ipc_mapped_file_set_durability (self->file, i % 2 == 0 ? IPC_DURABILITY_FULL : IPC_DURABILITY_NORMAL);
@@ -177,12 +115,12 @@ full_large_commit (Fixture *self, GError **error)
 {
   map (self, LARGE);
   g_assert_true (transact (self->file, 2, 1000, error));
-  fill_disk ();
+  ipc_test_disk_fill ();
   file_test_fails (transact (self->file, 3, LARGE, error), error, IPC_ERROR_NO_SPACE);
   file_test_assert_value (self->file, 0, 2, 1000);
   file_test_assert_value (self->file, 1000, 1, LARGE - 1000);
   g_assert_true (transact (self->file, 4, 1000, error));
-  free_disk ();
+  ipc_test_disk_free ();
   g_assert_true (transact (self->file, 3, LARGE, error));
   file_test_assert_value (self->file, 0, 3, LARGE);
 }
@@ -194,10 +132,10 @@ full_sparse (Fixture *self, GError **error)
 
   g_assert_no_errno (close (open (PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
   file_test_truncate (PATH, SMALL);
-  fill_disk ();
+  ipc_test_disk_fill ();
   self->file = ipc_mapped_file_manager_map_file (self->manager, PATH, 0, 0, error);
   file_test_fails (self->file != NULL, error, IPC_ERROR_NO_SPACE);
-  free_disk ();
+  ipc_test_disk_free ();
   map (self, SMALL);
 }
 
@@ -209,7 +147,7 @@ full_hole (Fixture *self, GError **error)
 
   map (self, SMALL);
   make_hole ();
-  fill_disk ();
+  ipc_test_disk_fill ();
   file_test_fails (ipc_mapped_file_write_data (self->file, HOLE_AT + 100, "x", 1, error), error, IPC_ERROR_NO_SPACE);
   file_test_fails (ipc_mapped_file_read_into (self->file, HOLE_AT, &(guint8){ 0 }, 1, error), error, IPC_ERROR_NO_SPACE);
   file_test_assert_value (self->file, 0, 1, HOLE_AT);
@@ -219,7 +157,7 @@ full_hole (Fixture *self, GError **error)
   bytes = ipc_mapped_file_peek (self->file, NULL);
   bytes[HOLE_AT] = 1;
   file_test_assert_value (self->file, 0, 2, HOLE_AT);
-  free_disk ();
+  ipc_test_disk_free ();
   file_test_write_value (self->file, HOLE_AT, 3, HOLE);
   file_test_assert_value (self->file, HOLE_AT, 3, HOLE);
   file_test_assert_value (self->file, 0, 2, HOLE_AT);
@@ -234,12 +172,12 @@ full_hole_commit (Fixture *self, GError **error)
   map (self, SMALL);
   g_assert_true (transact (self->file, 2, SMALL, error));
   make_hole ();
-  fill_disk ();
+  ipc_test_disk_fill ();
   file_test_fails (transact (self->file, 3, SMALL, error), error, IPC_ERROR_NO_SPACE);
   file_test_fails (ipc_mapped_file_read_into (self->file, 0, &byte, 1, error), error, IPC_ERROR_NO_SPACE);
   file_test_fails (ipc_mapped_file_read_into (self->file, SMALL - 1, &byte, 1, error), error, IPC_ERROR_NO_SPACE);
   file_test_fails (ipc_mapped_file_write_data (self->file, 0, "x", 1, error), error, IPC_ERROR_NO_SPACE);
-  free_disk ();
+  ipc_test_disk_free ();
   file_test_assert_value (self->file, 0, 3, SMALL);
   g_assert_true (transact (self->file, 4, SMALL, error));
   file_test_assert_value (self->file, 0, 4, SMALL);
@@ -279,11 +217,8 @@ run (guint i)
 static int
 full_role (char **arguments)
 {
-  if (!become_nobody_else () || !mount_disks (arguments[0]))
-    {
-      ipc_test_tell ("no: %s", g_strerror (errno));
-      return 0;
-    }
+  if (!ipc_test_disk_enter (arguments[0], DISK_KIB))
+    return 0;
   run ((guint) g_ascii_strtoull (arguments[1], NULL, 10));
   ipc_test_tell ("done");
   return 0;
@@ -295,17 +230,8 @@ test_case (IpcTest *test)
   g_autofree char *number = g_strdup_printf ("%u", GPOINTER_TO_UINT (test->data));
   const char *arguments[] = { test->directory, number, NULL };
   g_autoptr(IpcTestPeer) peer = ipc_test_peer_spawn ("full", arguments);
-  g_autofree char *line = ipc_test_peer_read_line (peer);
 
-  if (line != NULL && g_str_has_prefix (line, "no: "))
-    {
-      g_autofree char *reason = g_strdup_printf ("no tmpfs in a namespace of its own here: %s", line + 4);
-
-      g_test_skip (reason);
-    }
-  else
-    g_assert_cmpstr (line, ==, "done");
-  g_assert_cmpint (ipc_test_peer_wait (peer), ==, 0);
+  ipc_test_disk_expect_done (peer);
 }
 
 int

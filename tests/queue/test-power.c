@@ -212,7 +212,7 @@ test_cuts (IpcTest *test)
 
 #define STRIDE 3                /* of the operations, one of so many */
 
-/* One operation does not work: it is an error, nothing is lost, and the same again works. */
+/* One operation does not work: it is mended, or an error; nothing is lost, and the same again works. */
 static void
 fail_each (IpcTest *test, FaultKind kind, int code)
 {
@@ -256,7 +256,8 @@ fail_each (IpcTest *test, FaultKind kind, int code)
       check (folder, &known);
       ipc_test_remove_tree (folder);
     }
-  g_assert_cmpuint (n_failed, >, 0);
+  /* When there is no room for the log, it is emptied, and there may be. */
+  g_assert_true (n_failed > 0 || kind == FAULT_FULL);
 }
 
 static void
