@@ -41,7 +41,7 @@ G_BEGIN_DECLS
  * @IPC_ERROR_NOT_CONNECTED: there is no connection; nothing was sent, so it is safe to repeat
  * @IPC_ERROR_NO_SERVER: nobody serves the address
  * @IPC_ERROR_CLOSED: it was closed
- * @IPC_ERROR_UNCERTAIN: the request was sent, and its outcome is unknown
+ * @IPC_ERROR_UNCERTAIN: the request was sent, and its outcome is unknown; or it was done, and may be gone after a power cut
  * @IPC_ERROR_TIMED_OUT: it took longer than the timeout
  * @IPC_ERROR_UNKNOWN_TYPE: the peer has no handler for that type of message
  * @IPC_ERROR_REMOTE: the peer answered with an error of its own

@@ -102,9 +102,10 @@ prepare (IpcMessageQueue *self, IpcMessage *message, IpcPriority priority, gint6
  *
  * Errors: %IPC_ERROR_FULL; %IPC_ERROR_NOT_FOUND if the queue was deleted; %IPC_ERROR_INVALID_ARGUMENT for a priority, ttl or delay that
  * makes no sense; %IPC_ERROR_INVALID_DATA for a message that cannot be sent; %IPC_ERROR_UNSUPPORTED for one with descriptors;
- * %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED.
+ * %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED; %IPC_ERROR_NO_SPACE; %IPC_ERROR_UNCERTAIN if it was published, and could not be synced.
  *
- * Returns: its id, or that of the one that it is a duplicate of; 0 with @error set, and nothing was published
+ * Returns: its id, or that of the one that it is a duplicate of; 0 with @error set, and nothing was published but with
+ * %IPC_ERROR_UNCERTAIN
  *
  * Since: 0.1
  */
