@@ -200,6 +200,8 @@ configure (IpcQueueDatabase *self, gboolean writable, GError **error)
   /* What is in the file is not believed more than has to be. */
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+  /* Or else a statement is prepared anew when it is given a number that an index is about. */
+  sqlite3_db_config (self->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
   return execute (self, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", error) && (!writable || execute (self, sql, error));
 }
 

@@ -423,7 +423,7 @@ look_at_messages (IpcQueueStore *store, const char *name, IpcQueueStatement firs
 static GPtrArray *
 peek (IpcQueueStore *store, const char *name, guint max, GError **error)
 {
-  return look_at_messages (store, name, IPC_QUEUE_MESSAGES_READY, IPC_QUEUE_MESSAGES_DELAYED, max, error);
+  return look_at_messages (store, name, IPC_QUEUE_READY_READ, IPC_QUEUE_DELAYED_READ, max, error);
 }
 
 static GPtrArray *
