@@ -21,6 +21,8 @@ typedef struct
   /* After it. FALSE: what was done is there, and may not stay. */
   gboolean (*sync)     (gpointer owner, GError **error);
   void     (*rollback) (gpointer owner);
+  /* How many of the works from FIRST on it did at once, in place of run(). 0: none. */
+  guint    (*do_several) (gpointer owner, GList *first, GError **error);
   /* FALSE: a step did not work, and all since begin() has to come to nothing. */
   gboolean (*is_sound) (gpointer owner);
   /* After a batch. */

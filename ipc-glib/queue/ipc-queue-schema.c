@@ -71,6 +71,7 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
 
   [IPC_QUEUE_MESSAGE_ADD] = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
   [IPC_QUEUE_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
+  [IPC_QUEUE_MESSAGE_DELETE_RANGE] = "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
   [IPC_QUEUE_MESSAGE_READ] = "SELECT id, ?2, ?3, " CONTENT " FROM message WHERE id = ?1",
 
   [IPC_QUEUE_READY_ADD] = "INSERT INTO ready VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -95,6 +96,10 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_LEASE_ADD] =
     "INSERT INTO lease SELECT queue, ?4, 0, ?5, id, priority, attempt + 1, ?6, expires_at FROM ready WHERE queue = ?1 AND priority = ?2 AND id <= ?3",
   [IPC_QUEUE_LEASE_REMOVE] = "DELETE FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = ?3 AND number = ?4 AND id = ?5",
+  [IPC_QUEUE_LEASE_COUNT] =
+    "SELECT count(*) FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = 0 AND number = ?3 AND id BETWEEN ?4 AND ?5",
+  [IPC_QUEUE_LEASE_REMOVE_RANGE] =
+    "DELETE FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = 0 AND number = ?3 AND id BETWEEN ?4 AND ?5",
   [IPC_QUEUE_LEASE_EXTEND] =
     "UPDATE lease SET extended = 1, due_at = ?5 WHERE queue = ?1 AND owner = ?2 AND extended IN (0, 1) AND number = ?3 AND id = ?4",
   [IPC_QUEUE_LEASE_FIND] =
@@ -128,6 +133,7 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_BODY_ADD] = "INSERT INTO body VALUES (?1, ?2)",
   [IPC_QUEUE_BODY_READ] = "SELECT payload FROM body WHERE id = ?1",
   [IPC_QUEUE_BODY_DELETE] = "DELETE FROM body WHERE id = ?1",
+  [IPC_QUEUE_BODY_DELETE_RANGE] = "DELETE FROM body WHERE id BETWEEN ?1 AND ?2",
 
   [IPC_QUEUE_DEDUP_FIND] = "SELECT id FROM dedup WHERE queue = ?1 AND text = ?2 AND until > ?3",
   [IPC_QUEUE_DEDUP_ADD] = "INSERT OR REPLACE INTO dedup VALUES (?1, ?2, ?3, ?4)",

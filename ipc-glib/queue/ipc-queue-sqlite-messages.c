@@ -303,6 +303,77 @@ ipc_queue_sqlite_ack (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem
   return TRUE;
 }
 
+/* ---- several of them ---- */
+
+/* The ids of those that belong together. */
+typedef struct
+{
+  gint64 owner;
+  gint64 number;
+  gint64 first;
+  gint64 last;
+  gsize bytes;
+  gboolean have_bodies;         /* some do */
+} Range;
+
+static Range
+find_range (const IpcQueueSqlite *self, const IpcQueueItem *const *items, guint n)
+{
+  Range range = {
+    .owner = (gint64) ipc_queue_doorbell_get_me (self->doorbell),
+    .number = (gint64) items[0]->lease,
+    .first = (gint64) items[0]->id,
+    .last = (gint64) items[n - 1]->id,
+  };
+
+  for (guint i = 0; i < n; i++)
+    {
+      range.bytes += items[i]->bytes;
+      range.have_bodies |= items[i]->message->payload_size > IPC_QUEUE_INLINE_MAX;
+    }
+  return range;
+}
+
+/* -1 on error. */
+static gint64
+count_leases (IpcQueueSqlite *self, IpcQueueRow *row, const Range *range, GError **error)
+{
+  sqlite3_stmt *statement =
+    ipc_queue_database_bind (&self->database, IPC_QUEUE_LEASE_COUNT, error, "iiiii", row->id, range->owner, range->number, range->first, range->last);
+  gint64 n;
+
+  if (statement == NULL || !ipc_queue_database_step_row (&self->database, statement, error))
+    {
+      self->is_sound = FALSE;
+      return -1;
+    }
+  n = sqlite3_column_int64 (statement, 0);
+  sqlite3_reset (statement);
+  return n;
+}
+
+static gboolean
+remove_range (IpcQueueSqlite *self, IpcQueueRow *row, const Range *range, GError **error)
+{
+  return RUN (self, IPC_QUEUE_LEASE_REMOVE_RANGE, error, "iiiii", row->id, range->owner, range->number, range->first, range->last) &&
+         RUN (self, IPC_QUEUE_MESSAGE_DELETE_RANGE, error, "ii", range->first, range->last) &&
+         (!range->have_bodies || RUN (self, IPC_QUEUE_BODY_DELETE_RANGE, error, "ii", range->first, range->last));
+}
+
+/* As no other message has an id in between, there are as many leases only if all of them are there. */
+gboolean
+ipc_queue_sqlite_ack_several (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *const *items, guint n, GError **error)
+{
+  const Range range = find_range (self, items, n);
+
+  if (!ipc_queue_sqlite_tend (self, row, error) || count_leases (self, row, &range, error) != n || !remove_range (self, row, &range, error))
+    return FALSE;
+  ipc_queue_sqlite_count_out (row, IPC_QUEUE_LEASED, n, range.bytes);
+  return TRUE;
+}
+
+/* ---- the other ways ---- */
+
 gboolean
 ipc_queue_sqlite_nack (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 delay, gboolean counts, GError **error)
 {

@@ -98,6 +98,8 @@ gboolean ipc_queue_sqlite_delete    (IpcQueueSqlite *self, const char *name, GEr
 gboolean ipc_queue_sqlite_publish   (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, gint64 ttl, gint64 delay, GError **error);
 guint    ipc_queue_sqlite_take      (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem **items, guint max, GError **error);
 gboolean ipc_queue_sqlite_ack       (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, GError **error);
+/* N of one lease number, whose ids follow each other. FALSE without an error: some are not leased like that; nothing was changed. */
+gboolean ipc_queue_sqlite_ack_several (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *const *items, guint n, GError **error);
 gboolean ipc_queue_sqlite_nack      (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 delay, gboolean counts, GError **error);
 gboolean ipc_queue_sqlite_reject    (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, const char *reason, GError **error);
 gboolean ipc_queue_sqlite_extend    (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 duration, GError **error);

@@ -20,6 +20,8 @@ struct _IpcQueueWork
   /* What it did is there for good; or ERROR (transfer full) says why not. */
   void     (*done) (IpcQueueWork *self, GError *error);
   gboolean may_fade;            /* it is no error if it may not survive a power cut, though it should */
+  const IpcQueueItem *acked;    /* (nullable): all that run() does is to acknowledge this one, */
+  const char *queue;            /* of that queue; several may be done at once, without run() */
 
   /* for the store while it has it */
   GList link;
