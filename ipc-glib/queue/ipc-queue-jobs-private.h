@@ -27,6 +27,8 @@ typedef struct
   gboolean (*is_sound) (gpointer owner);
   /* After a batch. */
   void     (*tell)     (gpointer owner);
+  /* After done() of all of a batch, of which some were not waited for. */
+  void     (*finished) (gpointer owner);
   /* The descriptor is readable. */
   void     (*rung)     (gpointer owner);
 } IpcQueueJobsFuncs;

@@ -144,18 +144,22 @@ do_batch (IpcQueueJobs *self, GQueue *batch, GQueue *finished)
       }
 }
 
-/* Whoever asked for it may do anything then, also ask for more. */
+/* Whoever asked for it may do anything then, also ask for more. To wake somebody for each would cost more than the work. */
 static void
-finish_all (GQueue *finished)
+finish_all (IpcQueueJobs *self, GQueue *finished)
 {
+  gboolean any_gathered = FALSE;
   GList *link;
 
   while ((link = g_queue_pop_head_link (finished)) != NULL)
     {
       IpcQueueWork *work = link->data;
 
+      any_gathered |= work->is_gathered;
       work->done (work, g_steal_pointer (&work->error));
     }
+  if (any_gathered)
+    self->funcs->finished (self->owner);
 }
 
 static void
@@ -192,7 +196,7 @@ lead_locked (IpcQueueJobs *self)
   g_mutex_unlock (&self->lock);
   do_batch (self, &batch, &finished);
   g_atomic_pointer_set (&self->leader, NULL);
-  finish_all (&finished);
+  finish_all (self, &finished);
   g_mutex_lock (&self->lock);
   tell_changed_locked (self);
 }
@@ -296,6 +300,7 @@ ipc_queue_jobs_add (IpcQueueJobs *self, IpcQueueWork *work)
 {
   g_mutex_lock (&self->lock);
   ensure_thread_locked (self);
+  work->is_gathered = TRUE;
   push_locked (self, work);
   wake_locked (self);
   g_mutex_unlock (&self->lock);

@@ -104,6 +104,12 @@ tell (gpointer owner)
     ipc_queue_doorbell_ring (&self->doorbell, TRUE);
 }
 
+static void
+finished (gpointer owner)
+{
+  ipc_queue_sqlite_store_tell (owner, IPC_QUEUE_EVENT_DONE, NULL, NULL);
+}
+
 /* How many acknowledgements there are from FIRST on of messages that were taken together, and follow each other. */
 static guint
 count_neighbours (GList *first)
@@ -142,7 +148,8 @@ do_several (gpointer owner, GList *first, GError **error)
   return row != NULL && ipc_queue_sqlite_ack_several (&self->writer, row, items, n, error) ? n : 0;
 }
 
-static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, do_several, is_sound, tell, ipc_queue_sqlite_store_rung };
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, do_several, is_sound, tell, finished,
+                                              ipc_queue_sqlite_store_rung };
 
 /* ---- one call ---- */
 

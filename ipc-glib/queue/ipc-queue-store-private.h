@@ -24,6 +24,7 @@ struct _IpcQueueWork
   const char *queue;            /* of that queue; several may be done at once, without run() */
 
   /* for the store while it has it */
+  gboolean is_gathered;         /* done() need wake nobody: the listener is told of IPC_QUEUE_EVENT_DONE afterwards */
   GList link;
   GError *error;
 };
@@ -59,6 +60,7 @@ typedef enum
   IPC_QUEUE_EVENT_DEAD,
   IPC_QUEUE_EVENT_DELETED,      /* ITEM is NULL */
   IPC_QUEUE_EVENT_CREATED,      /* ITEM is NULL */
+  IPC_QUEUE_EVENT_DONE,         /* so is work, of any queues: both are NULL */
 } IpcQueueEvent;
 
 /* In any thread, in the middle of a call of the store or not; it only makes a note of it. */
