@@ -377,6 +377,7 @@ take_done (IpcQueueWork *work, GError *error)
   g_autoptr(IpcMessageQueue) self = queue_of_take (work);
   guint64 sequence = ipc_queue_center_get_sequence (self->center);
   IpcQueueTake *take = &self->take;
+  gboolean is_gathered = work->is_gathered;
   gboolean wake, again;
 
   if (error != NULL)
@@ -391,7 +392,7 @@ take_done (IpcQueueWork *work, GError *error)
   g_clear_error (&take->error);
   take->error = error;
   take->is_pending = FALSE;
-  wake = !take->is_starting;
+  wake = !take->is_starting && !is_gathered;
   again = error == NULL && works_aside (self) && prepare_to_take_locked (self, sequence);
   g_mutex_unlock (&self->lock);
   if (again)

@@ -59,18 +59,6 @@ tell_sleepers_locked (IpcQueueCenter *self)
 }
 
 static void
-wake_for_completed (IpcQueueCenter *self)
-{
-  gboolean any;
-
-  g_mutex_lock (&self->lock);
-  any = self->completed.length > 0;
-  g_mutex_unlock (&self->lock);
-  if (any)
-    ipc_queue_center_wake (self);
-}
-
-static void
 note_event (IpcQueueCenter *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
 {
   gboolean wake = !is_about_availability (event) || g_atomic_int_get (&self->n_interested) > 0 || g_atomic_int_get (&self->is_watched);
@@ -93,7 +81,7 @@ static void
 listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
 {
   if (event == IPC_QUEUE_EVENT_DONE)
-    wake_for_completed (data);
+    ipc_queue_center_wake (data);
   else
     note_event (data, event, queue, item);
 }
