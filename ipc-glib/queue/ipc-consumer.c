@@ -85,7 +85,7 @@ ipc_consumer_get_room (IpcConsumer *self)
 {
   guint n_unsettled = (guint) g_atomic_int_get (&self->n_unsettled);
 
-  return self->queue != NULL && n_unsettled < self->prefetch ? self->prefetch - n_unsettled : 0;
+  return g_atomic_pointer_get (&self->queue) != NULL && n_unsettled < self->prefetch ? self->prefetch - n_unsettled : 0;
 }
 
 /* It may be stopped in the callback. */
@@ -136,7 +136,8 @@ ipc_consumer_stop (IpcConsumer *self)
   g_return_if_fail (IPC_IS_CONSUMER (self));
 
   keep = g_object_ref (self);
-  queue = g_steal_pointer (&self->queue);
+  /* The store's thread may look for room just now. */
+  queue = g_atomic_pointer_exchange (&self->queue, NULL);
   if (queue == NULL)
     return;
   ipc_message_queue_remove_consumer (queue, self);

@@ -232,6 +232,11 @@ settle_async (IpcDelivery *self, IpcQueueCallFunc func, gint64 delay, const char
       ipc_task_fail (task, error);
       return;
     }
+  if (func == ack && call.cancellable == NULL)
+    {
+      call.work.acked = self->item;
+      call.work.queue = self->queue->name;
+    }
   /* A store does what it is asked for in that order, so the next one can be asked for now, and comes in the same batch. */
   if (func != extend)
     leave (self);

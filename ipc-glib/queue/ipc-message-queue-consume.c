@@ -328,12 +328,57 @@ take_run (IpcQueueWork *work, GError **error)
   return FALSE;
 }
 
+/* There is nothing, and nobody has said since that there may be. */
+static gboolean
+is_known_empty_locked (IpcMessageQueue *self, guint64 sequence)
+{
+  const IpcQueueTake *take = &self->take;
+
+  return take->was_empty && take->sequence == sequence && (take->next_at == 0 || take->next_at > g_get_monotonic_time ());
+}
+
+static void take_done (IpcQueueWork *work, GError *error);
+
+/* TRUE: the store is to be asked. */
+static gboolean
+prepare_to_take_locked (IpcMessageQueue *self, guint64 sequence)
+{
+  IpcQueueTake *take = &self->take;
+
+  if (take->is_pending)
+    return FALSE;
+  take->max = count_wanted_locked (self);
+  if (take->max == 0 || is_known_empty_locked (self, sequence))
+    return FALSE;
+  take->is_pending = TRUE;
+  take->sequence = sequence;
+  take->next_at = 0;
+  take->work = (IpcQueueWork){ take_run, take_done, .may_fade = TRUE };
+  return TRUE;
+}
+
+static void
+ask_store (IpcMessageQueue *self)
+{
+  g_object_ref (self);
+  ipc_queue_store_dispatch (STORE (self), &self->take.work);
+}
+
+static gboolean
+works_aside (IpcMessageQueue *self)
+{
+  return STORE_CALL (self, dispatch) != NULL;
+}
+
+/* A store that works in a thread of its own goes on with the next ones, if there is room, while these are given. */
 static void
 take_done (IpcQueueWork *work, GError *error)
 {
   g_autoptr(IpcMessageQueue) self = queue_of_take (work);
+  guint64 sequence = ipc_queue_center_get_sequence (self->center);
   IpcQueueTake *take = &self->take;
-  gboolean wake;
+  gboolean is_gathered = work->is_gathered;
+  gboolean wake, again;
 
   if (error != NULL)
     drop_items (take);
@@ -347,19 +392,13 @@ take_done (IpcQueueWork *work, GError *error)
   g_clear_error (&take->error);
   take->error = error;
   take->is_pending = FALSE;
-  wake = !take->is_starting;
+  wake = !take->is_starting && !is_gathered;
+  again = error == NULL && works_aside (self) && prepare_to_take_locked (self, sequence);
   g_mutex_unlock (&self->lock);
+  if (again)
+    ask_store (self);
   if (wake)
     ipc_queue_center_wake (self->center);
-}
-
-/* There is nothing, and nobody has said since that there may be. */
-static gboolean
-is_known_empty_locked (IpcMessageQueue *self, guint64 sequence)
-{
-  const IpcQueueTake *take = &self->take;
-
-  return take->was_empty && take->sequence == sequence && (take->next_at == 0 || take->next_at > g_get_monotonic_time ());
 }
 
 /* TRUE: some were taken already. */
@@ -371,20 +410,12 @@ start_to_take (IpcMessageQueue *self)
   gboolean start, any = FALSE;
 
   g_mutex_lock (&self->lock);
-  take->max = take->is_pending ? take->max : count_wanted_locked (self);
-  start = !take->is_pending && take->max > 0 && !is_known_empty_locked (self, sequence);
-  if (start)
-    {
-      take->is_pending = take->is_starting = TRUE;
-      take->sequence = sequence;
-      take->next_at = 0;
-      take->work = (IpcQueueWork){ take_run, take_done, .may_fade = TRUE };
-    }
+  start = prepare_to_take_locked (self, sequence);
+  take->is_starting = start;
   g_mutex_unlock (&self->lock);
   if (!start)
     return FALSE;
-  g_object_ref (self);
-  ipc_queue_store_dispatch (STORE (self), &take->work);
+  ask_store (self);
   g_mutex_lock (&self->lock);
   take->is_starting = FALSE;
   any = take->taken.length > 0;
@@ -396,13 +427,12 @@ start_to_take (IpcMessageQueue *self)
 static void
 give_taken (IpcMessageQueue *self)
 {
-  gboolean works_aside = STORE_CALL (self, dispatch) != NULL;
   IpcQueueItem *item;
 
   for (guint n = 1; (item = pop_taken (self)) != NULL; n++)
     {
       give (self, item);
-      if (works_aside && n % REFILL == 0)
+      if (n % REFILL == 0 && works_aside (self))
         start_to_take (self);
     }
 }

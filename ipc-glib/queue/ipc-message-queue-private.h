@@ -89,7 +89,7 @@ IpcDeadLetter   *ipc_dead_letter_new      (const char *queue, IpcQueueItem *item
 /* ---- consumers and subscriptions ---- */
 
 IpcConsumer     *ipc_consumer_new         (IpcMessageQueue *queue, guint prefetch, IpcDeliveryFunc callback, gpointer user_data, GDestroyNotify destroy);
-/* How many more it may be given. */
+/* How many more it may be given. Any thread, with the lock of the queue. */
 guint            ipc_consumer_get_room    (IpcConsumer *self);
 void             ipc_consumer_give        (IpcConsumer *self, IpcQueueItem *item);
 /* Any thread: one that it was given is settled, or will be before another one is taken; and that came to nothing. */

@@ -59,9 +59,8 @@ tell_sleepers_locked (IpcQueueCenter *self)
 }
 
 static void
-listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+note_event (IpcQueueCenter *self, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
 {
-  IpcQueueCenter *self = data;
   gboolean wake = !is_about_availability (event) || g_atomic_int_get (&self->n_interested) > 0 || g_atomic_int_get (&self->is_watched);
 
   g_mutex_lock (&self->lock);
@@ -76,6 +75,15 @@ listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *i
   g_mutex_unlock (&self->lock);
   if (wake)
     ipc_queue_center_wake (self);
+}
+
+static void
+listener (gpointer data, IpcQueueEvent event, const char *queue, IpcQueueItem *item)
+{
+  if (event == IPC_QUEUE_EVENT_DONE)
+    ipc_queue_center_wake (data);
+  else
+    note_event (data, event, queue, item);
 }
 
 void
@@ -149,14 +157,14 @@ ipc_queue_center_give_back (IpcQueueCenter *self, const char *queue, IpcQueueIte
 void
 ipc_queue_center_complete (IpcQueueCenter *self, IpcQueueCall *call)
 {
-  gboolean is_first;
+  gboolean wake;
 
   g_mutex_lock (&self->lock);
-  is_first = self->completed.length == 0;
+  wake = self->completed.length == 0 && !call->work.is_gathered;
   call->work.link = (GList){ .data = call };
   g_queue_push_tail_link (&self->completed, &call->work.link);
   g_mutex_unlock (&self->lock);
-  if (is_first)
+  if (wake)
     ipc_queue_center_wake (self);
 }
 

@@ -9,6 +9,7 @@
 
 #define BUSY_TIMEOUT_MS 10000   /* other programs that have it locked; this library's wait for their turn elsewhere */
 #define MAX_PAGES (1024 * 1024 * 1024 / IPC_QUEUE_PAGE_SIZE)
+#define CACHE_KIB 8192          /* of whoever writes, so that what was published a moment ago is not read */
 #define CHECKPOINT_PAGES (16 * 1024 * 1024 / IPC_QUEUE_PAGE_SIZE)
 
 /* ---- errors ---- */
@@ -193,13 +194,16 @@ note_log_pages (void *data, sqlite3 *db, const char *name, int n)
 static gboolean
 configure (IpcQueueDatabase *self, gboolean writable, GError **error)
 {
-  g_autofree char *sql = g_strdup_printf ("PRAGMA max_page_count = %d; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = FULL", MAX_PAGES);
+  g_autofree char *sql = g_strdup_printf ("PRAGMA max_page_count = %d; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = FULL;"
+                                          " PRAGMA cache_size = -%d", MAX_PAGES, CACHE_KIB);
 
   sqlite3_busy_timeout (self->db, BUSY_TIMEOUT_MS);
   sqlite3_wal_hook (self->db, note_log_pages, self);
   /* What is in the file is not believed more than has to be. */
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config (self->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+  /* Or else a statement is prepared anew when it is given a number that an index is about. */
+  sqlite3_db_config (self->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
   return execute (self, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", error) && (!writable || execute (self, sql, error));
 }
 

@@ -386,7 +386,11 @@ static gboolean
 read_ack (HostCall *self, GVariant *arguments, GError **error)
 {
   g_variant_get (arguments, "(&stt)", NULL, &self->id, &self->tag);
-  return find_held (self, error);
+  if (!find_held (self, error))
+    return FALSE;
+  self->work.acked = self->item;
+  self->work.queue = self->queue;
+  return TRUE;
 }
 
 static gboolean

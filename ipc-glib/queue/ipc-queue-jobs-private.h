@@ -23,10 +23,14 @@ typedef struct
   void     (*rollback) (gpointer owner);
   /* ERROR came of all that. TRUE: something was done about it, and it may work now. */
   gboolean (*mend)     (gpointer owner, const GError *error);
+  /* How many of the works from FIRST on it did at once, in place of run(). 0: none. */
+  guint    (*do_several) (gpointer owner, GList *first, GError **error);
   /* FALSE: a step did not work, and all since begin() has to come to nothing. */
   gboolean (*is_sound) (gpointer owner);
   /* After a batch. */
   void     (*tell)     (gpointer owner);
+  /* After done() of all of a batch, of which some were not waited for. */
+  void     (*finished) (gpointer owner);
   /* The descriptor is readable. */
   void     (*rung)     (gpointer owner);
 } IpcQueueJobsFuncs;

@@ -48,23 +48,42 @@ fail (IpcQueueWork *work, const GError *error)
     work->error = g_error_copy (error);
 }
 
+/* How many of those from FIRST on are done. */
+static guint
+do_next (IpcQueueJobs *self, GList *first, GError **error)
+{
+  IpcQueueWork *work = first->data;
+  guint n = self->funcs->do_several (self->owner, first, error);
+
+  if (n > 0 || !self->funcs->is_sound (self->owner))
+    return n;
+  work->run (work, &work->error);
+  if (!self->funcs->is_sound (self->owner) && work->error != NULL)
+    g_propagate_error (error, g_error_copy (work->error));
+  return 1;
+}
+
 /* FALSE: nothing of it is there, and why. */
 static gboolean
 do_all (IpcQueueJobs *self, GQueue *batch, GError **error)
 {
-  for (GList *link = batch->head; link != NULL; link = link->next)
-    {
-      IpcQueueWork *work = link->data;
+  GError *reason = NULL;
+  GList *link = batch->head;
 
-      work->run (work, &work->error);
-      if (self->funcs->is_sound (self->owner))
-        continue;
-      if (work->error != NULL)
-        g_propagate_error (error, g_error_copy (work->error));
-      else
-        g_set_error (error, IPC_ERROR, IPC_ERROR_FAILED, "the store of the queues did not say what is wrong");
-      self->funcs->rollback (self->owner);
-      return FALSE;
+  while (link != NULL)
+    {
+      guint n = do_next (self, link, &reason);
+
+      if (!self->funcs->is_sound (self->owner))
+        {
+          if (reason == NULL)
+            g_set_error (&reason, IPC_ERROR, IPC_ERROR_FAILED, "the store of the queues did not say what is wrong");
+          g_propagate_error (error, reason);
+          self->funcs->rollback (self->owner);
+          return FALSE;
+        }
+      for (; n > 0; n--)
+        link = link->next;
     }
   return self->funcs->commit (self->owner, error);
 }
@@ -149,18 +168,22 @@ do_batch (IpcQueueJobs *self, GQueue *batch, GQueue *finished)
       }
 }
 
-/* Whoever asked for it may do anything then, also ask for more. */
+/* Whoever asked for it may do anything then, also ask for more. To wake somebody for each would cost more than the work. */
 static void
-finish_all (GQueue *finished)
+finish_all (IpcQueueJobs *self, GQueue *finished)
 {
+  gboolean any_gathered = FALSE;
   GList *link;
 
   while ((link = g_queue_pop_head_link (finished)) != NULL)
     {
       IpcQueueWork *work = link->data;
 
+      any_gathered |= work->is_gathered;
       work->done (work, g_steal_pointer (&work->error));
     }
+  if (any_gathered)
+    self->funcs->finished (self->owner);
 }
 
 static void
@@ -197,7 +220,7 @@ lead_locked (IpcQueueJobs *self)
   g_mutex_unlock (&self->lock);
   do_batch (self, &batch, &finished);
   g_atomic_pointer_set (&self->leader, NULL);
-  finish_all (&finished);
+  finish_all (self, &finished);
   g_mutex_lock (&self->lock);
   tell_changed_locked (self);
 }
@@ -301,6 +324,7 @@ ipc_queue_jobs_add (IpcQueueJobs *self, IpcQueueWork *work)
 {
   g_mutex_lock (&self->lock);
   ensure_thread_locked (self);
+  work->is_gathered = TRUE;
   push_locked (self, work);
   wake_locked (self);
   g_mutex_unlock (&self->lock);

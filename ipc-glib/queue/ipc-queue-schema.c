@@ -5,9 +5,12 @@
 /*
  * Times are in milliseconds of the clock of the store (ipc-queue-sqlite.c), but for those that people see, which are µs UTC.
  *
- * A message is ready (0), delayed (1) or leased (2); there is an index for each, which has only those, so that nothing costs more for
- * what is in the others. The counts of a queue are written once a transaction; those of queue 0 are the store's: the last number that was
- * given, in `total`, and when, by its clock, in `last_accessed`. They are so close together that it is one page that is written.
+ * A message itself is not changed any more. Where it is changes: it is in one of `ready`, `delayed` and `lease`, each in the order in which
+ * it is asked for, so that nothing costs more for what is in the others. A lease has the number of the taking, which all that were taken
+ * together share; as numbers grow, their order is that in which leases end, but for those that were extended, which have an index.
+ *
+ * The counts of a queue are written once a transaction; those of queue 0 are the store's: the last number that was given, in `total`, and
+ * when, by its clock, in `last_accessed`. They are so close together that it is one page that is written.
  */
 const char ipc_queue_schema[] =
   "CREATE TABLE store (one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, clock INTEGER NOT NULL) STRICT;"
@@ -16,14 +19,18 @@ const char ipc_queue_schema[] =
   "CREATE TABLE count (queue INTEGER PRIMARY KEY, last_accessed INTEGER NOT NULL, ready INTEGER NOT NULL, delayed INTEGER NOT NULL,"
   " leased INTEGER NOT NULL, dead INTEGER NOT NULL, total INTEGER NOT NULL, bytes INTEGER NOT NULL, subscribers INTEGER NOT NULL) STRICT;"
   "INSERT INTO count VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0);"
-  "CREATE TABLE message (id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, priority INTEGER NOT NULL,"
-  " attempt INTEGER NOT NULL, lease INTEGER NOT NULL, owner INTEGER NOT NULL, due_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
-  " shown_expiry INTEGER NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, stamp INTEGER NOT NULL, format INTEGER NOT NULL,"
-  " type TEXT NOT NULL, headers BLOB, payload BLOB) STRICT;"
-  "CREATE INDEX message_ready ON message (queue, priority DESC) WHERE state = 0;"
-  "CREATE INDEX message_delayed ON message (queue, due_at) WHERE state = 1;"
-  "CREATE INDEX message_leased ON message (queue, owner, due_at) WHERE state = 2;"
-  "CREATE INDEX message_expiring ON message (queue, expires_at) WHERE expires_at != 0 AND state != 2;"
+  "CREATE TABLE message (id INTEGER PRIMARY KEY, shown_expiry INTEGER NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+  " stamp INTEGER NOT NULL, format INTEGER NOT NULL, type TEXT NOT NULL, headers BLOB, payload BLOB) STRICT;"
+  "CREATE TABLE ready (queue INTEGER NOT NULL, priority INTEGER NOT NULL, id INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+  " expires_at INTEGER NOT NULL, PRIMARY KEY (queue, priority DESC, id)) STRICT, WITHOUT ROWID;"
+  "CREATE INDEX ready_expiring ON ready (queue, expires_at) WHERE expires_at != 0;"
+  "CREATE TABLE delayed (queue INTEGER NOT NULL, due_at INTEGER NOT NULL, id INTEGER NOT NULL, priority INTEGER NOT NULL,"
+  " attempt INTEGER NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (queue, due_at, id)) STRICT, WITHOUT ROWID;"
+  "CREATE INDEX delayed_expiring ON delayed (queue, expires_at) WHERE expires_at != 0;"
+  "CREATE TABLE lease (queue INTEGER NOT NULL, owner INTEGER NOT NULL, extended INTEGER NOT NULL, number INTEGER NOT NULL,"
+  " id INTEGER NOT NULL, priority INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,"
+  " PRIMARY KEY (queue, owner, extended, number, id)) STRICT, WITHOUT ROWID;"
+  "CREATE INDEX lease_extended ON lease (queue, owner, due_at) WHERE extended = 1;"
   "CREATE TABLE body (id INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT;"
   "CREATE TABLE dead (id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, priority INTEGER NOT NULL, attempt INTEGER NOT NULL,"
   " shown_expiry INTEGER NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, stamp INTEGER NOT NULL, format INTEGER NOT NULL,"
@@ -36,8 +43,12 @@ const char ipc_queue_schema[] =
   "CREATE TABLE copy (id INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL, owner INTEGER NOT NULL, created_at INTEGER NOT NULL,"
   " stamp INTEGER NOT NULL, format INTEGER NOT NULL, type TEXT NOT NULL, headers BLOB, payload BLOB) STRICT;";
 
-#define FIELDS "id, priority, attempt, shown_expiry, created_at, bytes, stamp, format, type, headers, payload"
-#define REST "attempt, lease, expires_at, bytes"
+#define CONTENT "shown_expiry, created_at, bytes, stamp, format, type, headers, payload"
+#define FIELDS "id, priority, attempt, " CONTENT
+#define BRIEF "id, priority, attempt, expires_at"
+#define LEASE BRIEF ", due_at, owner, extended, number"
+#define WAITING "SELECT id FROM ready WHERE queue = ?1 UNION ALL SELECT id FROM delayed WHERE queue = ?1"
+#define ALL WAITING " UNION ALL SELECT id FROM lease WHERE queue = ?1"
 
 const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_BEGIN] = "BEGIN IMMEDIATE",
@@ -58,67 +69,83 @@ const char *const ipc_queue_statements[IPC_QUEUE_N_STATEMENTS] = {
   [IPC_QUEUE_COUNT_DELETE] = "DELETE FROM count WHERE queue = ?1",
   [IPC_QUEUE_QUEUE_LIST] = "SELECT name FROM queue ORDER BY name",
 
-  [IPC_QUEUE_MESSAGE_ADD] =
-    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-  [IPC_QUEUE_MESSAGE_SETTLE] = "DELETE FROM message WHERE id = ?1 AND queue = ?2 AND lease = ?3 AND state = 2",
+  [IPC_QUEUE_MESSAGE_ADD] = "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
   [IPC_QUEUE_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
-  [IPC_QUEUE_MESSAGE_LEASE] = "UPDATE message SET state = 2, attempt = attempt + 1, lease = ?2, owner = ?3, due_at = ?4 WHERE id = ?1",
-  [IPC_QUEUE_MESSAGE_MOVE] = "UPDATE message SET state = ?2, due_at = ?3, attempt = ?4, lease = 0, owner = 0 WHERE id = ?1",
-  [IPC_QUEUE_MESSAGE_EXTEND] = "UPDATE message SET due_at = ?4 WHERE id = ?1 AND queue = ?2 AND lease = ?3 AND state = 2",
-  [IPC_QUEUE_MESSAGE_FIND_LEASED] = "SELECT id, " REST " FROM message WHERE id = ?1 AND queue = ?2 AND lease = ?3 AND state = 2",
+  [IPC_QUEUE_MESSAGE_DELETE_RANGE] = "DELETE FROM message WHERE id BETWEEN ?1 AND ?2",
+  [IPC_QUEUE_MESSAGE_READ] = "SELECT id, ?2, ?3, " CONTENT " FROM message WHERE id = ?1",
 
-  [IPC_QUEUE_MESSAGE_READ] = "SELECT " FIELDS " FROM message WHERE queue = ?1 AND id = ?2",
+  [IPC_QUEUE_READY_ADD] = "INSERT INTO ready VALUES (?1, ?2, ?3, ?4, ?5)",
+  [IPC_QUEUE_READY_REMOVE] = "DELETE FROM ready WHERE queue = ?1 AND priority = ?2 AND id = ?3",
+  [IPC_QUEUE_READY_REMOVE_TO] = "DELETE FROM ready WHERE queue = ?1 AND priority = ?2 AND id <= ?3",
+  /* One whose message is missing is found, too. */
+  [IPC_QUEUE_READY_READ] =
+    "SELECT ready." FIELDS " FROM ready LEFT JOIN message ON message.id = ready.id WHERE queue = ?1 ORDER BY priority DESC, ready.id LIMIT ?2",
+  [IPC_QUEUE_READY_OLDEST] = "SELECT " BRIEF " FROM ready WHERE queue = ?1 AND priority = ?2 ORDER BY id LIMIT 1",
+  [IPC_QUEUE_READY_EXPIRED] =
+    "SELECT " BRIEF " FROM ready INDEXED BY ready_expiring WHERE queue = ?1 AND expires_at != 0 AND expires_at <= ?2 ORDER BY expires_at LIMIT 1",
 
-  [IPC_QUEUE_MESSAGES_READY] =
-    "SELECT " FIELDS " FROM message INDEXED BY message_ready WHERE queue = ?1 AND state = 0 ORDER BY priority DESC, id LIMIT ?2",
-  [IPC_QUEUE_MESSAGES_DELAYED] =
-    "SELECT " FIELDS " FROM message INDEXED BY message_delayed WHERE queue = ?1 AND state = 1 ORDER BY due_at, id LIMIT ?2",
-  [IPC_QUEUE_MESSAGES_EXPIRED] =
-    "SELECT " FIELDS ", state FROM message INDEXED BY message_expiring"
-    " WHERE queue = ?1 AND expires_at != 0 AND state != 2 AND expires_at <= ?2 ORDER BY expires_at, id LIMIT 1",
-  [IPC_QUEUE_MESSAGES_DUE] =
-    "SELECT id, " REST " FROM message INDEXED BY message_delayed WHERE queue = ?1 AND state = 1 AND due_at <= ?2 ORDER BY due_at, id LIMIT 1",
-  [IPC_QUEUE_MESSAGES_LATE] =
-    "SELECT id, " REST " FROM message INDEXED BY message_leased WHERE queue = ?1 AND state = 2 AND owner = ?2 AND due_at <= ?3 ORDER BY due_at LIMIT 1",
-  [IPC_QUEUE_MESSAGES_OF_OWNER] =
-    "SELECT id, " REST " FROM message INDEXED BY message_leased WHERE queue = ?1 AND state = 2 AND owner = ?2 ORDER BY due_at LIMIT 1",
-  [IPC_QUEUE_MESSAGES_OLDEST] =
-    "SELECT " FIELDS " FROM message INDEXED BY message_ready WHERE queue = ?1 AND state = 0 AND priority = ?2 ORDER BY id LIMIT 1",
-  [IPC_QUEUE_NEXT_DELAYED] = "SELECT min(due_at) FROM message INDEXED BY message_delayed WHERE queue = ?1 AND state = 1",
+  [IPC_QUEUE_DELAYED_ADD] = "INSERT INTO delayed VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+  [IPC_QUEUE_DELAYED_REMOVE] = "DELETE FROM delayed WHERE queue = ?1 AND due_at = ?2 AND id = ?3",
+  [IPC_QUEUE_DELAYED_READ] =
+    "SELECT delayed." FIELDS " FROM delayed LEFT JOIN message ON message.id = delayed.id WHERE queue = ?1 ORDER BY due_at, delayed.id LIMIT ?2",
+  [IPC_QUEUE_DELAYED_EXPIRED] =
+    "SELECT " BRIEF ", due_at FROM delayed INDEXED BY delayed_expiring WHERE queue = ?1 AND expires_at != 0 AND expires_at <= ?2"
+    " ORDER BY expires_at LIMIT 1",
+  [IPC_QUEUE_DELAYED_DUE] = "SELECT " BRIEF ", due_at FROM delayed WHERE queue = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT 1",
+
+  [IPC_QUEUE_LEASE_ADD] =
+    "INSERT INTO lease SELECT queue, ?4, 0, ?5, id, priority, attempt + 1, ?6, expires_at FROM ready WHERE queue = ?1 AND priority = ?2 AND id <= ?3",
+  [IPC_QUEUE_LEASE_REMOVE] = "DELETE FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = ?3 AND number = ?4 AND id = ?5",
+  [IPC_QUEUE_LEASE_COUNT] =
+    "SELECT count(*) FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = 0 AND number = ?3 AND id BETWEEN ?4 AND ?5",
+  [IPC_QUEUE_LEASE_REMOVE_RANGE] =
+    "DELETE FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = 0 AND number = ?3 AND id BETWEEN ?4 AND ?5",
+  [IPC_QUEUE_LEASE_EXTEND] =
+    "UPDATE lease SET extended = 1, due_at = ?5 WHERE queue = ?1 AND owner = ?2 AND extended IN (0, 1) AND number = ?3 AND id = ?4",
+  [IPC_QUEUE_LEASE_FIND] =
+    "SELECT " LEASE " FROM lease WHERE queue = ?1 AND owner = ?2 AND extended IN (0, 1) AND number = ?3 AND id = ?4",
+  [IPC_QUEUE_LEASE_FIRST] = "SELECT " LEASE " FROM lease WHERE queue = ?1 AND owner = ?2 AND extended = 0 ORDER BY number, id LIMIT 1",
+  [IPC_QUEUE_LEASE_FIRST_EXTENDED] =
+    "SELECT " LEASE " FROM lease INDEXED BY lease_extended WHERE queue = ?1 AND owner = ?2 AND extended = 1 ORDER BY due_at LIMIT 1",
+  [IPC_QUEUE_LEASE_OWNER] = "SELECT min(owner) FROM lease WHERE queue = ?1 AND owner > ?2",
+  [IPC_QUEUE_LEASE_BYTES] =
+    "SELECT coalesce(sum(bytes), 0) FROM lease CROSS JOIN message ON message.id = lease.id WHERE queue = ?1",
+  [IPC_QUEUE_LEASE_RELEASE_ALL] = "INSERT INTO ready SELECT queue, priority, id, attempt, expires_at FROM lease",
+  [IPC_QUEUE_LEASE_REMOVE_ALL] = "DELETE FROM lease",
+  [IPC_QUEUE_LEASE_RELEASE_COUNTS] = "UPDATE count SET ready = ready + leased, leased = 0",
+
+  [IPC_QUEUE_NEXT_DELAYED] = "SELECT min(due_at) FROM delayed WHERE queue = ?1",
   [IPC_QUEUE_NEXT_EXPIRED] =
-    "SELECT min(expires_at) FROM message INDEXED BY message_expiring WHERE queue = ?1 AND expires_at != 0 AND state != 2",
-  [IPC_QUEUE_NEXT_LEASED] = "SELECT min(due_at) FROM message INDEXED BY message_leased WHERE queue = ?1 AND state = 2 AND owner = ?2",
-  [IPC_QUEUE_NEXT_OWNER] = "SELECT min(owner) FROM message INDEXED BY message_leased WHERE queue = ?1 AND state = 2 AND owner > ?2",
+    "SELECT min(time) FROM (SELECT min(expires_at) AS time FROM ready INDEXED BY ready_expiring WHERE queue = ?1 AND expires_at != 0"
+    " UNION ALL SELECT min(expires_at) FROM delayed INDEXED BY delayed_expiring WHERE queue = ?1 AND expires_at != 0)",
 
-  [IPC_QUEUE_PURGE_BODIES] = "DELETE FROM body WHERE id IN (SELECT id FROM message WHERE queue = ?1 AND state != 2 AND payload IS NULL)",
-  [IPC_QUEUE_PURGE] = "DELETE FROM message WHERE queue = ?1 AND state != 2",
-  [IPC_QUEUE_LEASED_BYTES] = "SELECT coalesce(sum(bytes), 0) FROM message INDEXED BY message_leased WHERE queue = ?1 AND state = 2",
-  [IPC_QUEUE_DELETE_BODIES] =
-    "DELETE FROM body WHERE id IN (SELECT id FROM message WHERE queue = ?1 AND payload IS NULL"
-    " UNION ALL SELECT id FROM dead WHERE queue = ?1 AND payload IS NULL)",
-  [IPC_QUEUE_DELETE_MESSAGES] = "DELETE FROM message WHERE queue = ?1",
+  [IPC_QUEUE_PURGE_BODIES] = "DELETE FROM body WHERE id IN (" WAITING ")",
+  [IPC_QUEUE_PURGE_MESSAGES] = "DELETE FROM message WHERE id IN (" WAITING ")",
+  [IPC_QUEUE_DELETE_BODIES] = "DELETE FROM body WHERE id IN (" ALL " UNION ALL SELECT id FROM dead WHERE queue = ?1 AND payload IS NULL)",
+  [IPC_QUEUE_DELETE_MESSAGES] = "DELETE FROM message WHERE id IN (" ALL ")",
+  [IPC_QUEUE_DELETE_READY] = "DELETE FROM ready WHERE queue = ?1",
+  [IPC_QUEUE_DELETE_DELAYED] = "DELETE FROM delayed WHERE queue = ?1",
+  [IPC_QUEUE_DELETE_LEASES] = "DELETE FROM lease WHERE queue = ?1",
   [IPC_QUEUE_DELETE_DEAD] = "DELETE FROM dead WHERE queue = ?1",
   [IPC_QUEUE_DELETE_DEDUP] = "DELETE FROM dedup WHERE queue = ?1",
   [IPC_QUEUE_DELETE_SUBSCRIBERS] = "DELETE FROM subscriber WHERE queue = ?1",
-  [IPC_QUEUE_RELEASE_ALL] = "UPDATE message SET state = 0, lease = 0, owner = 0 WHERE state = 2",
-  [IPC_QUEUE_RELEASE_COUNTS] = "UPDATE count SET ready = ready + leased, leased = 0",
 
   [IPC_QUEUE_BODY_ADD] = "INSERT INTO body VALUES (?1, ?2)",
   [IPC_QUEUE_BODY_READ] = "SELECT payload FROM body WHERE id = ?1",
   [IPC_QUEUE_BODY_DELETE] = "DELETE FROM body WHERE id = ?1",
+  [IPC_QUEUE_BODY_DELETE_RANGE] = "DELETE FROM body WHERE id BETWEEN ?1 AND ?2",
 
   [IPC_QUEUE_DEDUP_FIND] = "SELECT id FROM dedup WHERE queue = ?1 AND text = ?2 AND until > ?3",
   [IPC_QUEUE_DEDUP_ADD] = "INSERT OR REPLACE INTO dedup VALUES (?1, ?2, ?3, ?4)",
   [IPC_QUEUE_DEDUP_FORGET] = "DELETE FROM dedup WHERE queue = ?1 AND until <= ?2",
 
   [IPC_QUEUE_DEAD_ADD] =
-    "INSERT INTO dead SELECT id, queue, priority, attempt, shown_expiry, created_at, bytes, stamp, format, type, headers, payload, ?2, ?3"
-    " FROM message WHERE id = ?1",
+    "INSERT INTO dead SELECT id, ?2, ?3, ?4, " CONTENT ", ?5, ?6 FROM message WHERE id = ?1",
   [IPC_QUEUE_DEAD_LIST] = "SELECT " FIELDS ", reason, died_at FROM dead WHERE queue = ?1 ORDER BY died_at, id LIMIT ?2",
   [IPC_QUEUE_DEAD_FIND] = "SELECT " FIELDS ", reason, died_at FROM dead WHERE queue = ?1 AND id = ?2",
   [IPC_QUEUE_DEAD_REVIVE] =
-    "INSERT INTO message SELECT id, queue, 0, priority, 0, 0, 0, 0, 0, 0, created_at, bytes, stamp, format, type, headers, payload"
-    " FROM dead WHERE queue = ?1 AND (?2 = 0 OR id = ?2)",
+    "INSERT INTO message SELECT id, 0, created_at, bytes, stamp, format, type, headers, payload FROM dead WHERE queue = ?1 AND (?2 = 0 OR id = ?2)",
+  [IPC_QUEUE_DEAD_MAKE_READY] = "INSERT INTO ready SELECT queue, priority, id, 0, 0 FROM dead WHERE queue = ?1 AND (?2 = 0 OR id = ?2)",
   [IPC_QUEUE_DEAD_REMOVE] = "DELETE FROM dead WHERE queue = ?1 AND (?2 = 0 OR id = ?2) RETURNING bytes",
 
   [IPC_QUEUE_COPY_ADD] = "INSERT INTO copy (queue, owner, created_at, stamp, format, type, headers, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

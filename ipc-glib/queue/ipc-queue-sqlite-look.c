@@ -211,6 +211,25 @@ ipc_queue_look_items (IpcQueueDatabase *database, IpcQueueStatement which, gint6
   return FALSE;
 }
 
+void
+ipc_queue_look_brief (sqlite3_stmt *statement, IpcQueueState state, IpcQueueBrief *brief)
+{
+  *brief = (IpcQueueBrief){
+    .state = state,
+    .id = (guint64) sqlite3_column_int64 (statement, 0),
+    .priority = sqlite3_column_int64 (statement, 1),
+    .attempt = sqlite3_column_int64 (statement, 2),
+    .expires_at = sqlite3_column_int64 (statement, 3),
+  };
+  if (state != IPC_QUEUE_READY)
+    brief->due_at = sqlite3_column_int64 (statement, 4);
+  if (state != IPC_QUEUE_LEASED)
+    return;
+  brief->owner = sqlite3_column_int64 (statement, 5);
+  brief->extended = sqlite3_column_int64 (statement, 6);
+  brief->number = sqlite3_column_int64 (statement, 7);
+}
+
 /* ---- times and owners ---- */
 
 /* 0 where there is none. */
@@ -235,16 +254,38 @@ ipc_queue_look_owner (IpcQueueDatabase *database, gint64 queue, IpcOwner after, 
 {
   gint64 number;
 
-  if (!read_number (database, ipc_queue_database_bind (database, IPC_QUEUE_NEXT_OWNER, error, "ii", queue, (gint64) after), &number, error))
+  if (!read_number (database, ipc_queue_database_bind (database, IPC_QUEUE_LEASE_OWNER, error, "ii", queue, (gint64) after), &number, error))
     return FALSE;
   *owner = (IpcOwner) number;
   return TRUE;
 }
 
+/* The first lease that ends, of those that WHICH finds; 0 where there is none. */
+static gboolean
+look_end (IpcQueueDatabase *database, IpcQueueStatement which, gint64 queue, IpcOwner owner, gint64 *end, GError **error)
+{
+  sqlite3_stmt *statement = ipc_queue_database_bind (database, which, error, "ii", queue, (gint64) owner);
+  GError *reason = NULL;
+  IpcQueueBrief brief = { 0 };
+
+  if (statement == NULL)
+    return FALSE;
+  if (ipc_queue_database_step_row (database, statement, &reason))
+    {
+      ipc_queue_look_brief (statement, IPC_QUEUE_LEASED, &brief);
+      sqlite3_reset (statement);
+    }
+  *end = brief.due_at;
+  if (reason == NULL)
+    return TRUE;
+  g_propagate_error (error, reason);
+  return FALSE;
+}
+
 gboolean
 ipc_queue_look_next (IpcQueueDatabase *database, gint64 queue, gint64 *next, GError **error)
 {
-  gint64 delayed, expiring, leased;
+  gint64 delayed, expiring, end, extended_end;
   IpcOwner owner = 0;
 
   if (!read_number (database, ipc_queue_database_bind (database, IPC_QUEUE_NEXT_DELAYED, error, "i", queue), &delayed, error) ||
@@ -257,9 +298,10 @@ ipc_queue_look_next (IpcQueueDatabase *database, gint64 queue, gint64 *next, GEr
         return FALSE;
       if (owner == 0)
         return TRUE;
-      if (!read_number (database, ipc_queue_database_bind (database, IPC_QUEUE_NEXT_LEASED, error, "ii", queue, (gint64) owner), &leased, error))
+      if (!look_end (database, IPC_QUEUE_LEASE_FIRST, queue, owner, &end, error) ||
+          !look_end (database, IPC_QUEUE_LEASE_FIRST_EXTENDED, queue, owner, &extended_end, error))
         return FALSE;
-      *next = earlier (*next, leased);
+      *next = earlier (*next, earlier (end, extended_end));
     }
 }
 

@@ -49,25 +49,14 @@ has_room (const IpcQueueSqlite *self, const IpcQueueRow *row, gsize bytes)
 static gboolean
 drop_oldest (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
 {
-  for (gint64 priority = IPC_PRIORITY_LOW; priority <= IPC_PRIORITY_CRITICAL; priority++)
-    {
-      sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGES_OLDEST, error, "ii", row->id, priority);
-      g_autoptr(IpcQueueItem) item = NULL;
-      GError *reason = NULL;
+  IpcQueueBrief brief;
 
-      if (statement == NULL)
-        return broken (self);
-      if (ipc_queue_database_step_row (&self->database, statement, &reason))
-        {
-          item = ipc_queue_look_item (&self->database, statement, error);
-          sqlite3_reset (statement);
-          return item != NULL ? ipc_queue_sqlite_expire (self, row, item, IPC_QUEUE_READY, error) : broken (self);
-        }
-      if (reason != NULL)
-        {
-          g_propagate_error (error, reason);
-          return broken (self);
-        }
+  for (gint64 priority = IPC_PRIORITY_LOW; self->is_sound && priority <= IPC_PRIORITY_CRITICAL; priority++)
+    {
+      sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_READY_OLDEST, error, "ii", row->id, priority);
+
+      if (ipc_queue_sqlite_find (self, statement, IPC_QUEUE_READY, &brief, error))
+        return ipc_queue_sqlite_expire (self, row, &brief, error);
     }
   return FALSE;
 }
@@ -137,14 +126,13 @@ set_expiry (IpcQueueSqlite *self, IpcQueueItem *item, gint64 ttl)
 }
 
 static gboolean
-insert (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, IpcQueueState state, gint64 due_at, gint64 expires_at, GError **error)
+insert (IpcQueueSqlite *self, const IpcQueueItem *item, GError **error)
 {
   const IpcMessage *message = item->message;
   gboolean is_inline = message->payload_size <= IPC_QUEUE_INLINE_MAX;
 
-  return RUN (self, IPC_QUEUE_MESSAGE_ADD, error, "iiiiiiiiiiitbb", (gint64) item->id, row->id, (gint64) state, (gint64) item->priority, due_at,
-              expires_at, item->expires_at, item->created_at, (gint64) item->bytes, message->timestamp, (gint64) message->format, message->type,
-              (const void *) message->headers, message->headers_size,
+  return RUN (self, IPC_QUEUE_MESSAGE_ADD, error, "iiiiiitbb", (gint64) item->id, item->expires_at, item->created_at, (gint64) item->bytes,
+              message->timestamp, (gint64) message->format, message->type, (const void *) message->headers, message->headers_size,
               is_inline ? (const void *) (message->payload != NULL ? (const char *) message->payload : "") : NULL,
               is_inline ? message->payload_size : 0) &&
          (is_inline || RUN (self, IPC_QUEUE_BODY_ADD, error, "ib", (gint64) item->id, (const void *) message->payload, message->payload_size));
@@ -167,15 +155,20 @@ copy_for_subscribers (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem
 static gboolean
 add (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, gint64 ttl, gint64 delay, GError **error)
 {
-  IpcQueueState state = delay > 0 ? IPC_QUEUE_DELAYED : IPC_QUEUE_READY;
+  const IpcQueueBrief brief = {
+    .state = delay > 0 ? IPC_QUEUE_DELAYED : IPC_QUEUE_READY,
+    .id = item->id,
+    .priority = item->priority,
+    .due_at = delay > 0 ? add_ms (self->now, delay) : 0,
+    .expires_at = set_expiry (self, item, ttl),
+  };
 
-  if (!insert (self, row, item, state, delay > 0 ? add_ms (self->now, delay) : 0, set_expiry (self, item, ttl), error) ||
-      !remember_dedup (self, row, item, error) || !copy_for_subscribers (self, row, item, error))
+  if (!insert (self, item, error) || !ipc_queue_sqlite_put (self, row, &brief, error) || !remember_dedup (self, row, item, error) ||
+      !copy_for_subscribers (self, row, item, error))
     return FALSE;
-  ipc_queue_sqlite_count_in (row, state, item->bytes);
+  ipc_queue_sqlite_count_in (row, brief.state, 1, item->bytes);
   row->counts.total++;
   row->counts.last_accessed = item->created_at;
-  self->rings_messages = TRUE;
   ipc_queue_sqlite_note (self, IPC_QUEUE_EVENT_PUBLISHED, row->name, item);
   return TRUE;
 }
@@ -202,17 +195,40 @@ ipc_queue_sqlite_publish (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *
 
 /* ---- taking ---- */
 
+/* The ready ones of PRIORITY, up to that of id LAST: there are N of them. */
 static gboolean
-lease (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, GError **error)
+lease_to (IpcQueueSqlite *self, IpcQueueRow *row, gint64 priority, guint64 last, guint n, guint64 number, GError **error)
 {
-  IpcOwner me = ipc_queue_doorbell_get_me (self->doorbell);
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (self->doorbell);
 
-  item->lease = next_number (self);
-  item->attempt++;
-  if (!RUN (self, IPC_QUEUE_MESSAGE_LEASE, error, "iiii", (gint64) item->id, (gint64) item->lease, (gint64) me, self->now + IPC_QUEUE_LEASE_MS))
+  if (!RUN (self, IPC_QUEUE_LEASE_ADD, error, "iiiiii", row->id, priority, (gint64) last, me, (gint64) number, self->now + IPC_QUEUE_LEASE_MS) ||
+      !RUN (self, IPC_QUEUE_READY_REMOVE_TO, error, "iii", row->id, priority, (gint64) last))
     return FALSE;
-  ipc_queue_sqlite_count_out (row, IPC_QUEUE_READY, item->bytes);
-  ipc_queue_sqlite_count_in (row, IPC_QUEUE_LEASED, item->bytes);
+  if (sqlite3_changes64 (self->database.db) == n)
+    return TRUE;
+  g_set_error (error, IPC_ERROR, IPC_ERROR_CORRUPT, "\"%s\": queue \"%s\" is not in order", self->database.path, row->name);
+  return broken (self);
+}
+
+/* They are in the order in which they are to be taken, and the first ones. */
+static gboolean
+lease_all (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem **items, guint n, GError **error)
+{
+  guint64 number = next_number (self);
+  guint first = 0;
+
+  for (guint i = 0; i < n; i++)
+    {
+      items[i]->lease = number;
+      items[i]->attempt++;
+      if (i + 1 < n && items[i + 1]->priority == items[i]->priority)
+        continue;
+      if (!lease_to (self, row, items[i]->priority, items[i]->id, i + 1 - first, number, error))
+        return FALSE;
+      first = i + 1;
+    }
+  ipc_queue_sqlite_count_out (row, IPC_QUEUE_READY, n, 0);
+  ipc_queue_sqlite_count_in (row, IPC_QUEUE_LEASED, n, 0);
   return TRUE;
 }
 
@@ -224,16 +240,15 @@ ipc_queue_sqlite_take (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem **it
 
   if (!ipc_queue_sqlite_tend (self, row, error) || row->counts.ready == 0)
     return 0;
-  if (!ipc_queue_look_items (&self->database, IPC_QUEUE_MESSAGES_READY, row->id, max, found, error))
+  if (!ipc_queue_look_items (&self->database, IPC_QUEUE_READY_READ, row->id, max, found, error))
     {
       self->is_sound = FALSE;
       return 0;
     }
-  for (guint i = 0; i < found->len; i++)
-    if (!lease (self, row, found->pdata[i], error))
-      return 0;
-  row->counts.last_accessed = g_get_real_time ();
   n = found->len;
+  if (n == 0 || !lease_all (self, row, (IpcQueueItem **) found->pdata, n, error))
+    return 0;
+  row->counts.last_accessed = g_get_real_time ();
   for (guint i = 0; i < n; i++)
     items[i] = ipc_queue_item_ref (found->pdata[i]);
   return n;
@@ -252,23 +267,112 @@ set_lease_lost (const IpcQueueRow *row, const IpcQueueItem *item, GError **error
 static gboolean
 find_leased (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, IpcQueueBrief *brief, GError **error)
 {
-  return ipc_queue_sqlite_tend (self, row, error) &&
-         (ipc_queue_sqlite_find_leased (self, row, item, brief, error) || (self->is_sound && set_lease_lost (row, item, error)));
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (self->doorbell);
+  sqlite3_stmt *statement;
+
+  if (!ipc_queue_sqlite_tend (self, row, error))
+    return FALSE;
+  statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_LEASE_FIND, error, "iiii", row->id, me, (gint64) item->lease, (gint64) item->id);
+  return ipc_queue_sqlite_find (self, statement, IPC_QUEUE_LEASED, brief, error) || (self->is_sound && set_lease_lost (row, item, error));
+}
+
+/* Most were not extended. */
+static gboolean
+remove_lease (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, GError **error)
+{
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (self->doorbell);
+
+  for (gint64 extended = 0; extended <= 1; extended++)
+    {
+      if (!RUN (self, IPC_QUEUE_LEASE_REMOVE, error, "iiiii", row->id, me, extended, (gint64) item->lease, (gint64) item->id))
+        return FALSE;
+      if (sqlite3_changes (self->database.db) > 0)
+        return TRUE;
+    }
+  return set_lease_lost (row, item, error);
 }
 
 gboolean
 ipc_queue_sqlite_ack (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, GError **error)
 {
-  if (!ipc_queue_sqlite_tend (self, row, error) ||
-      !RUN (self, IPC_QUEUE_MESSAGE_SETTLE, error, "iii", (gint64) item->id, row->id, (gint64) item->lease))
+  if (!ipc_queue_sqlite_tend (self, row, error) || !remove_lease (self, row, item, error) ||
+      !RUN (self, IPC_QUEUE_MESSAGE_DELETE, error, "i", (gint64) item->id) ||
+      (item->message->payload_size > IPC_QUEUE_INLINE_MAX && !RUN (self, IPC_QUEUE_BODY_DELETE, error, "i", (gint64) item->id)))
     return FALSE;
-  if (sqlite3_changes (self->database.db) == 0)
-    return set_lease_lost (row, item, error);
-  if (item->message->payload_size > IPC_QUEUE_INLINE_MAX && !RUN (self, IPC_QUEUE_BODY_DELETE, error, "i", (gint64) item->id))
-    return FALSE;
-  ipc_queue_sqlite_count_out (row, IPC_QUEUE_LEASED, item->bytes);
+  ipc_queue_sqlite_count_out (row, IPC_QUEUE_LEASED, 1, item->bytes);
   return TRUE;
 }
+
+/* ---- several of them ---- */
+
+/* The ids of those that belong together. */
+typedef struct
+{
+  gint64 owner;
+  gint64 number;
+  gint64 first;
+  gint64 last;
+  gsize bytes;
+  gboolean have_bodies;         /* some do */
+} Range;
+
+static Range
+find_range (const IpcQueueSqlite *self, const IpcQueueItem *const *items, guint n)
+{
+  Range range = {
+    .owner = (gint64) ipc_queue_doorbell_get_me (self->doorbell),
+    .number = (gint64) items[0]->lease,
+    .first = (gint64) items[0]->id,
+    .last = (gint64) items[n - 1]->id,
+  };
+
+  for (guint i = 0; i < n; i++)
+    {
+      range.bytes += items[i]->bytes;
+      range.have_bodies |= items[i]->message->payload_size > IPC_QUEUE_INLINE_MAX;
+    }
+  return range;
+}
+
+/* -1 on error. */
+static gint64
+count_leases (IpcQueueSqlite *self, IpcQueueRow *row, const Range *range, GError **error)
+{
+  sqlite3_stmt *statement =
+    ipc_queue_database_bind (&self->database, IPC_QUEUE_LEASE_COUNT, error, "iiiii", row->id, range->owner, range->number, range->first, range->last);
+  gint64 n;
+
+  if (statement == NULL || !ipc_queue_database_step_row (&self->database, statement, error))
+    {
+      self->is_sound = FALSE;
+      return -1;
+    }
+  n = sqlite3_column_int64 (statement, 0);
+  sqlite3_reset (statement);
+  return n;
+}
+
+static gboolean
+remove_range (IpcQueueSqlite *self, IpcQueueRow *row, const Range *range, GError **error)
+{
+  return RUN (self, IPC_QUEUE_LEASE_REMOVE_RANGE, error, "iiiii", row->id, range->owner, range->number, range->first, range->last) &&
+         RUN (self, IPC_QUEUE_MESSAGE_DELETE_RANGE, error, "ii", range->first, range->last) &&
+         (!range->have_bodies || RUN (self, IPC_QUEUE_BODY_DELETE_RANGE, error, "ii", range->first, range->last));
+}
+
+/* As no other message has an id in between, there are as many leases only if all of them are there. */
+gboolean
+ipc_queue_sqlite_ack_several (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *const *items, guint n, GError **error)
+{
+  const Range range = find_range (self, items, n);
+
+  if (!ipc_queue_sqlite_tend (self, row, error) || count_leases (self, row, &range, error) != n || !remove_range (self, row, &range, error))
+    return FALSE;
+  ipc_queue_sqlite_count_out (row, IPC_QUEUE_LEASED, n, range.bytes);
+  return TRUE;
+}
+
+/* ---- the other ways ---- */
 
 gboolean
 ipc_queue_sqlite_nack (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 delay, gboolean counts, GError **error)
@@ -280,7 +384,7 @@ ipc_queue_sqlite_nack (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueIte
   if (counts || (brief.expires_at != 0 && brief.expires_at <= self->now))
     return ipc_queue_sqlite_come_back (self, row, &brief, delay, "it was not acknowledged", error);
   brief.attempt -= brief.attempt > 0;
-  return ipc_queue_sqlite_move (self, row, &brief, IPC_QUEUE_LEASED, IPC_QUEUE_READY, 0, error);
+  return ipc_queue_sqlite_make_ready (self, row, &brief, error);
 }
 
 gboolean
@@ -295,8 +399,10 @@ ipc_queue_sqlite_reject (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueI
 gboolean
 ipc_queue_sqlite_extend (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 duration, GError **error)
 {
+  gint64 me = (gint64) ipc_queue_doorbell_get_me (self->doorbell);
+
   if (!ipc_queue_sqlite_tend (self, row, error) ||
-      !RUN (self, IPC_QUEUE_MESSAGE_EXTEND, error, "iiii", (gint64) item->id, row->id, (gint64) item->lease, add_ms (self->now, duration)))
+      !RUN (self, IPC_QUEUE_LEASE_EXTEND, error, "iiiii", row->id, me, (gint64) item->lease, (gint64) item->id, add_ms (self->now, duration)))
     return FALSE;
   return sqlite3_changes (self->database.db) > 0 || set_lease_lost (row, item, error);
 }
@@ -307,7 +413,7 @@ ipc_queue_sqlite_extend (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueI
 static gboolean
 read_leased_bytes (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
 {
-  sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_LEASED_BYTES, error, "i", row->id);
+  sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_LEASE_BYTES, error, "i", row->id);
 
   if (statement == NULL || !ipc_queue_database_step_row (&self->database, statement, error))
     return broken (self);
@@ -321,9 +427,11 @@ ipc_queue_sqlite_purge (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
 {
   gint64 n;
 
-  if (!RUN (self, IPC_QUEUE_PURGE_BODIES, error, "i", row->id) || !RUN (self, IPC_QUEUE_PURGE, error, "i", row->id))
+  if (!RUN (self, IPC_QUEUE_PURGE_BODIES, error, "i", row->id) || !RUN (self, IPC_QUEUE_PURGE_MESSAGES, error, "i", row->id))
     return -1;
   n = sqlite3_changes64 (self->database.db);
+  if (!RUN (self, IPC_QUEUE_DELETE_READY, error, "i", row->id) || !RUN (self, IPC_QUEUE_DELETE_DELAYED, error, "i", row->id))
+    return -1;
   row->counts.ready = row->counts.delayed = 0;
   row->is_dirty = TRUE;
   return read_leased_bytes (self, row, error) ? n : -1;
@@ -336,11 +444,12 @@ ipc_queue_sqlite_redrive (IpcQueueSqlite *self, IpcQueueRow *row, guint64 id, GE
   GError *reason = NULL;
   gint64 n = 0;
 
-  if (!RUN (self, IPC_QUEUE_DEAD_REVIVE, error, "ii", row->id, (gint64) id))
+  if (!RUN (self, IPC_QUEUE_DEAD_REVIVE, error, "ii", row->id, (gint64) id) ||
+      !RUN (self, IPC_QUEUE_DEAD_MAKE_READY, error, "ii", row->id, (gint64) id))
     return -1;
   statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_DEAD_REMOVE, error, "ii", row->id, (gint64) id);
   for (; statement != NULL && ipc_queue_database_step_row (&self->database, statement, &reason); n++)
-    ipc_queue_sqlite_count_in (row, IPC_QUEUE_READY, (gsize) sqlite3_column_int64 (statement, 0));
+    ipc_queue_sqlite_count_in (row, IPC_QUEUE_READY, 1, (gsize) sqlite3_column_int64 (statement, 0));
   if (statement == NULL || reason != NULL)
     {
       self->is_sound = FALSE;

@@ -62,14 +62,18 @@ typedef struct
   gint64 swept_at;              /* ms: when it was last proved who is alive */
 } IpcQueueSqlite;
 
-/* A message of which only what decides on it was read. */
+/* Where a message is, and what decides on it. */
 typedef struct
 {
+  IpcQueueState state;
   guint64 id;
-  guint attempt;
-  guint64 lease;
+  gint64 priority;
+  gint64 attempt;
   gint64 expires_at;
-  gsize bytes;
+  gint64 due_at;                /* unless it is ready */
+  gint64 owner;                 /* of a lease, as the following */
+  gint64 extended;
+  gint64 number;
 } IpcQueueBrief;
 
 gboolean ipc_queue_sqlite_open      (IpcQueueSqlite *self, const char *path, IpcQueueDoorbell *doorbell, GError **error);
@@ -94,6 +98,8 @@ gboolean ipc_queue_sqlite_delete    (IpcQueueSqlite *self, const char *name, GEr
 gboolean ipc_queue_sqlite_publish   (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, gint64 ttl, gint64 delay, GError **error);
 guint    ipc_queue_sqlite_take      (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem **items, guint max, GError **error);
 gboolean ipc_queue_sqlite_ack       (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, GError **error);
+/* N of one lease number, whose ids follow each other. FALSE without an error: some are not leased like that; nothing was changed. */
+gboolean ipc_queue_sqlite_ack_several (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *const *items, guint n, GError **error);
 gboolean ipc_queue_sqlite_nack      (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 delay, gboolean counts, GError **error);
 gboolean ipc_queue_sqlite_reject    (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, const char *reason, GError **error);
 gboolean ipc_queue_sqlite_extend    (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, gint64 duration, GError **error);
@@ -107,15 +113,17 @@ gboolean ipc_queue_sqlite_tend      (IpcQueueSqlite *self, IpcQueueRow *row, GEr
 /* It was delivered, and nothing came of it; DELAY as of nack(). */
 gboolean ipc_queue_sqlite_come_back (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, gint64 delay, const char *reason,
                                      GError **error);
-gboolean ipc_queue_sqlite_move      (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, IpcQueueState from, IpcQueueState to,
-                                     gint64 due_at, GError **error);
+/* It is ready again. */
+gboolean ipc_queue_sqlite_make_ready (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error);
+/* A new one, into the table of its state. */
+gboolean ipc_queue_sqlite_put       (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error);
+/* What STATEMENT finds first. FALSE without an error: nothing. */
+gboolean ipc_queue_sqlite_find      (IpcQueueSqlite *self, sqlite3_stmt *statement, IpcQueueState state, IpcQueueBrief *brief, GError **error);
 gboolean ipc_queue_sqlite_bury      (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, const char *reason, GError **error);
-/* FALSE without an error: it is not leased as ITEM any more. */
-gboolean ipc_queue_sqlite_find_leased (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, IpcQueueBrief *brief, GError **error);
 /* Removes it, and tells that it expired. */
-gboolean ipc_queue_sqlite_expire    (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, IpcQueueState state, GError **error);
-void     ipc_queue_sqlite_count_out (IpcQueueRow *row, IpcQueueState state, gsize bytes);
-void     ipc_queue_sqlite_count_in  (IpcQueueRow *row, IpcQueueState state, gsize bytes);
+gboolean ipc_queue_sqlite_expire    (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error);
+void     ipc_queue_sqlite_count_in  (IpcQueueRow *row, IpcQueueState state, guint n, gsize bytes);
+void     ipc_queue_sqlite_count_out (IpcQueueRow *row, IpcQueueState state, guint n, gsize bytes);
 /* Has others' deaths told. When to look again where nobody will tell (ms of the store's clock); 0: never. */
 gint64   ipc_queue_sqlite_watch     (IpcQueueSqlite *self, IpcQueueRow *row);
 
@@ -131,6 +139,8 @@ IpcQueueItem *ipc_queue_look_item   (IpcQueueDatabase *database, sqlite3_stmt *s
 IpcMessage *ipc_queue_look_message  (IpcQueueDatabase *database, sqlite3_stmt *statement, int first, gint64 payload_id, GError **error);
 /* Up to MAX more into FOUND. */
 gboolean ipc_queue_look_items       (IpcQueueDatabase *database, IpcQueueStatement which, gint64 queue, guint max, GPtrArray *found, GError **error);
+/* What is read by a statement of those that decide on a message in STATE. */
+void     ipc_queue_look_brief       (sqlite3_stmt *statement, IpcQueueState state, IpcQueueBrief *brief);
 /* When something is due (ms of the store's clock); 0: nothing. FALSE on error. */
 gboolean ipc_queue_look_next        (IpcQueueDatabase *database, gint64 queue, gint64 *next, GError **error);
 /* The next owner after OWNER that has leases of QUEUE; 0: none. */

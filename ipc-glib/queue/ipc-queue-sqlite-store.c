@@ -6,6 +6,8 @@
  */
 #include "queue/ipc-queue-sqlite-store-private.h"
 
+#include <string.h>
+
 #include "base/ipc-error-private.h"
 #include "core/ipc-fork.h"
 
@@ -110,7 +112,52 @@ tell (gpointer owner)
     ipc_queue_doorbell_ring (&self->doorbell, TRUE);
 }
 
-static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, mend, is_sound, tell, ipc_queue_sqlite_store_rung };
+static void
+finished (gpointer owner)
+{
+  ipc_queue_sqlite_store_tell (owner, IPC_QUEUE_EVENT_DONE, NULL, NULL);
+}
+
+/* How many acknowledgements there are from FIRST on of messages that were taken together, and follow each other. */
+static guint
+count_neighbours (GList *first)
+{
+  const IpcQueueWork *work = first->data;
+  guint n = 1;
+
+  if (work->acked == NULL)
+    return 0;
+  for (GList *link = first->next; link != NULL; link = link->next, n++)
+    {
+      const IpcQueueWork *next = link->data;
+
+      if (next->acked == NULL || next->acked->id != work->acked->id + n || next->acked->lease != work->acked->lease ||
+          strcmp (next->queue, work->queue) != 0)
+        break;
+    }
+  return n;
+}
+
+static guint
+do_several (gpointer owner, GList *first, GError **error)
+{
+  IpcQueueSqliteStore *self = owner;
+  IpcQueueWork *work = first->data;
+  g_autofree const IpcQueueItem **items = NULL;
+  guint n = count_neighbours (first);
+  IpcQueueRow *row;
+
+  if (n < 2)
+    return 0;
+  items = g_new (const IpcQueueItem *, n);
+  for (guint i = 0; i < n; i++, first = first->next)
+    items[i] = ((IpcQueueWork *) first->data)->acked;
+  row = ipc_queue_sqlite_get_row (&self->writer, work->queue, NULL);
+  return row != NULL && ipc_queue_sqlite_ack_several (&self->writer, row, items, n, error) ? n : 0;
+}
+
+static const IpcQueueJobsFuncs jobs_funcs = { begin, commit, sync_all, rollback, mend, do_several, is_sound, tell, finished,
+                                              ipc_queue_sqlite_store_rung };
 
 /* ---- one call ---- */
 
@@ -431,7 +478,7 @@ look_at_messages (IpcQueueStore *store, const char *name, IpcQueueStatement firs
 static GPtrArray *
 peek (IpcQueueStore *store, const char *name, guint max, GError **error)
 {
-  return look_at_messages (store, name, IPC_QUEUE_MESSAGES_READY, IPC_QUEUE_MESSAGES_DELAYED, max, error);
+  return look_at_messages (store, name, IPC_QUEUE_READY_READ, IPC_QUEUE_DELAYED_READ, max, error);
 }
 
 static GPtrArray *

@@ -34,38 +34,79 @@ get_count (IpcQueueRow *row, IpcQueueState state)
 }
 
 void
-ipc_queue_sqlite_count_in (IpcQueueRow *row, IpcQueueState state, gsize bytes)
+ipc_queue_sqlite_count_in (IpcQueueRow *row, IpcQueueState state, guint n, gsize bytes)
 {
-  (*get_count (row, state))++;
+  *get_count (row, state) += n;
   row->counts.bytes += bytes;
   row->is_dirty = TRUE;
 }
 
 /* A file that somebody has changed by hand does not make them less than nothing. */
 void
-ipc_queue_sqlite_count_out (IpcQueueRow *row, IpcQueueState state, gsize bytes)
+ipc_queue_sqlite_count_out (IpcQueueRow *row, IpcQueueState state, guint n, gsize bytes)
 {
   guint *count = get_count (row, state);
 
-  *count -= *count > 0;
+  *count -= MIN (*count, n);
   row->counts.bytes -= MIN (row->counts.bytes, bytes);
   row->is_dirty = TRUE;
 }
 
-/* ---- what becomes of one ---- */
+/* ---- where one is ---- */
+
+static gboolean
+insert (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
+{
+  if (brief->state == IPC_QUEUE_DELAYED)
+    return RUN (self, IPC_QUEUE_DELAYED_ADD, error, "iiiiii", row->id, brief->due_at, (gint64) brief->id, brief->priority, brief->attempt,
+                brief->expires_at);
+  return RUN (self, IPC_QUEUE_READY_ADD, error, "iiiii", row->id, brief->priority, (gint64) brief->id, brief->attempt, brief->expires_at);
+}
+
+static gboolean
+take_out (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
+{
+  switch (brief->state)
+    {
+    case IPC_QUEUE_READY:
+      return RUN (self, IPC_QUEUE_READY_REMOVE, error, "iii", row->id, brief->priority, (gint64) brief->id);
+    case IPC_QUEUE_DELAYED:
+      return RUN (self, IPC_QUEUE_DELAYED_REMOVE, error, "iii", row->id, brief->due_at, (gint64) brief->id);
+    case IPC_QUEUE_LEASED:
+    default:
+      return RUN (self, IPC_QUEUE_LEASE_REMOVE, error, "iiiii", row->id, brief->owner, brief->extended, brief->number, (gint64) brief->id);
+    }
+}
 
 gboolean
-ipc_queue_sqlite_move (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, IpcQueueState from, IpcQueueState to, gint64 due_at,
-                       GError **error)
+ipc_queue_sqlite_put (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
 {
-  if (!RUN (self, IPC_QUEUE_MESSAGE_MOVE, error, "iiii", (gint64) brief->id, (gint64) to, due_at, (gint64) brief->attempt))
+  if (!insert (self, row, brief, error))
     return FALSE;
-  ipc_queue_sqlite_count_out (row, from, brief->bytes);
-  ipc_queue_sqlite_count_in (row, to, brief->bytes);
   self->rings_messages = TRUE;
+  return TRUE;
+}
+
+static gboolean
+move (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *from, IpcQueueState state, gint64 due_at, GError **error)
+{
+  IpcQueueBrief to = { state, from->id, from->priority, from->attempt, from->expires_at, .due_at = due_at };
+
+  if (!take_out (self, row, from, error) || !ipc_queue_sqlite_put (self, row, &to, error))
+    return FALSE;
+  ipc_queue_sqlite_count_out (row, from->state, 1, 0);
+  ipc_queue_sqlite_count_in (row, to.state, 1, 0);
   ipc_queue_sqlite_note (self, IPC_QUEUE_EVENT_AVAILABLE, row->name, NULL);
   return TRUE;
 }
+
+gboolean
+ipc_queue_sqlite_make_ready (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
+{
+  return move (self, row, brief, IPC_QUEUE_READY, 0, error);
+}
+
+/* ---- what becomes of one ---- */
 
 static gboolean
 has_body (const IpcQueueItem *item)
@@ -76,22 +117,10 @@ has_body (const IpcQueueItem *item)
   return size > IPC_QUEUE_INLINE_MAX;
 }
 
-gboolean
-ipc_queue_sqlite_expire (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueItem *item, IpcQueueState state, GError **error)
-{
-  if (!RUN (self, IPC_QUEUE_MESSAGE_DELETE, error, "i", (gint64) item->id) ||
-      (has_body (item) && !RUN (self, IPC_QUEUE_BODY_DELETE, error, "i", (gint64) item->id)))
-    return FALSE;
-  ipc_queue_sqlite_count_out (row, state, item->bytes);
-  ipc_queue_sqlite_note (self, IPC_QUEUE_EVENT_EXPIRED, row->name, item);
-  return TRUE;
-}
-
-/* (transfer full): as it is in the table that WHICH reads. */
+/* (transfer full): what STATEMENT finds, which is about one. */
 static IpcQueueItem *
-read_item (IpcQueueSqlite *self, IpcQueueStatement which, gint64 queue, guint64 id, GError **error)
+read_item (IpcQueueSqlite *self, sqlite3_stmt *statement, GError **error)
 {
-  sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, which, error, "ii", queue, (gint64) id);
   IpcQueueItem *item = NULL;
 
   if (statement != NULL && ipc_queue_database_step_row (&self->database, statement, error))
@@ -103,114 +132,89 @@ read_item (IpcQueueSqlite *self, IpcQueueStatement which, gint64 queue, guint64 
   return item;
 }
 
+/* It is read only to be told of. */
+gboolean
+ipc_queue_sqlite_expire (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
+{
+  sqlite3_stmt *statement =
+    ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGE_READ, error, "iii", (gint64) brief->id, brief->priority, brief->attempt);
+  g_autoptr(IpcQueueItem) item = read_item (self, statement, error);
+
+  if (item == NULL || !take_out (self, row, brief, error) || !RUN (self, IPC_QUEUE_MESSAGE_DELETE, error, "i", (gint64) brief->id) ||
+      (has_body (item) && !RUN (self, IPC_QUEUE_BODY_DELETE, error, "i", (gint64) brief->id)))
+    return FALSE;
+  ipc_queue_sqlite_count_out (row, brief->state, 1, item->bytes);
+  ipc_queue_sqlite_note (self, IPC_QUEUE_EVENT_EXPIRED, row->name, item);
+  return TRUE;
+}
+
 gboolean
 ipc_queue_sqlite_bury (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, const char *reason, GError **error)
 {
   g_autoptr(IpcQueueItem) item = NULL;
 
-  if (!RUN (self, IPC_QUEUE_DEAD_ADD, error, "iti", (gint64) brief->id, reason, g_get_real_time ()) ||
+  if (!take_out (self, row, brief, error) ||
+      !RUN (self, IPC_QUEUE_DEAD_ADD, error, "iiiiti", (gint64) brief->id, row->id, brief->priority, brief->attempt, reason, g_get_real_time ()) ||
       !RUN (self, IPC_QUEUE_MESSAGE_DELETE, error, "i", (gint64) brief->id))
     return FALSE;
-  item = read_item (self, IPC_QUEUE_DEAD_FIND, row->id, brief->id, error);
+  item = read_item (self, ipc_queue_database_bind (&self->database, IPC_QUEUE_DEAD_FIND, error, "ii", row->id, (gint64) brief->id), error);
   if (item == NULL)
     return FALSE;
-  ipc_queue_sqlite_count_out (row, IPC_QUEUE_LEASED, brief->bytes);
+  ipc_queue_sqlite_count_out (row, brief->state, 1, item->bytes);
   row->counts.dead++;
   ipc_queue_sqlite_note (self, IPC_QUEUE_EVENT_DEAD, row->name, item);
   return TRUE;
-}
-
-/* One whose time came while it was leased. It is read only to be told of. */
-static gboolean
-expire_leased (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, GError **error)
-{
-  g_autoptr(IpcQueueItem) item = read_item (self, IPC_QUEUE_MESSAGE_READ, row->id, brief->id, error);
-
-  return item != NULL && ipc_queue_sqlite_expire (self, row, item, IPC_QUEUE_LEASED, error);
 }
 
 gboolean
 ipc_queue_sqlite_come_back (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueBrief *brief, gint64 delay, const char *reason, GError **error)
 {
   if (brief->expires_at != 0 && brief->expires_at <= self->now)
-    return expire_leased (self, row, brief, error);
+    return ipc_queue_sqlite_expire (self, row, brief, error);
   if (brief->attempt > self->limits.max_retries)
     {
-      g_autofree char *text = g_strdup_printf ("%s, after %u attempts", reason, brief->attempt);
+      g_autofree char *text = g_strdup_printf ("%s, after %" G_GINT64_FORMAT " attempts", reason, brief->attempt);
 
       return ipc_queue_sqlite_bury (self, row, brief, text, error);
     }
   if (delay < 0)
-    delay = ipc_queue_backoff (brief->attempt);
+    delay = ipc_queue_backoff ((guint) brief->attempt);
   if (delay > 0)
-    return ipc_queue_sqlite_move (self, row, brief, IPC_QUEUE_LEASED, IPC_QUEUE_DELAYED, self->now + MIN (delay, G_MAXINT64 - self->now), error);
-  return ipc_queue_sqlite_move (self, row, brief, IPC_QUEUE_LEASED, IPC_QUEUE_READY, 0, error);
+    return move (self, row, brief, IPC_QUEUE_DELAYED, self->now + MIN (delay, G_MAXINT64 - self->now), error);
+  return ipc_queue_sqlite_make_ready (self, row, brief, error);
 }
 
 /* ---- what is due ---- */
 
-/* FALSE without an error: there is none. */
-static gboolean
-read_brief (IpcQueueSqlite *self, sqlite3_stmt *statement, IpcQueueBrief *brief, GError **error)
+gboolean
+ipc_queue_sqlite_find (IpcQueueSqlite *self, sqlite3_stmt *statement, IpcQueueState state, IpcQueueBrief *brief, GError **error)
 {
   GError *reason = NULL;
 
-  if (statement != NULL && ipc_queue_database_step_row (&self->database, statement, &reason))
+  if (statement == NULL)
+    return broken (self);
+  if (ipc_queue_database_step_row (&self->database, statement, &reason))
     {
-      brief->id = (guint64) sqlite3_column_int64 (statement, 0);
-      brief->attempt = (guint) sqlite3_column_int64 (statement, 1);
-      brief->lease = (guint64) sqlite3_column_int64 (statement, 2);
-      brief->expires_at = sqlite3_column_int64 (statement, 3);
-      brief->bytes = (gsize) sqlite3_column_int64 (statement, 4);
+      ipc_queue_look_brief (statement, state, brief);
       sqlite3_reset (statement);
       return TRUE;
     }
-  if (reason != NULL)
-    {
-      self->is_sound = FALSE;
-      g_propagate_error (error, reason);
-    }
-  else if (statement == NULL)
-    self->is_sound = FALSE;
-  return FALSE;
-}
-
-gboolean
-ipc_queue_sqlite_find_leased (IpcQueueSqlite *self, IpcQueueRow *row, const IpcQueueItem *item, IpcQueueBrief *brief, GError **error)
-{
-  sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGE_FIND_LEASED, error, "iii", (gint64) item->id, row->id,
-                                                     (gint64) item->lease);
-
-  return read_brief (self, statement, brief, error);
+  if (reason == NULL)
+    return FALSE;
+  g_propagate_error (error, reason);
+  return broken (self);
 }
 
 static gboolean
-expire_all (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
+expire_all (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueStatement which, IpcQueueState state, GError **error)
 {
-  for (;;)
-    {
-      sqlite3_stmt *statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGES_EXPIRED, error, "ii", row->id, self->now);
-      g_autoptr(IpcQueueItem) item = NULL;
-      GError *reason = NULL;
-      IpcQueueState state;
+  IpcQueueBrief brief;
 
-      if (statement == NULL)
-        return broken (self);
-      if (!ipc_queue_database_step_row (&self->database, statement, &reason))
-        {
-          if (reason == NULL)
-            return TRUE;
-          g_propagate_error (error, reason);
-          return broken (self);
-        }
-      state = sqlite3_column_int64 (statement, sqlite3_column_count (statement) - 1) == IPC_QUEUE_DELAYED ? IPC_QUEUE_DELAYED : IPC_QUEUE_READY;
-      item = ipc_queue_look_item (&self->database, statement, error);
-      sqlite3_reset (statement);
-      if (item == NULL)
-        return broken (self);
-      if (!ipc_queue_sqlite_expire (self, row, item, state, error))
-        return FALSE;
-    }
+  while (*get_count (row, state) > 0 &&
+         ipc_queue_sqlite_find (self, ipc_queue_database_bind (&self->database, which, error, "ii", row->id, self->now), state, &brief, error))
+    if (!ipc_queue_sqlite_expire (self, row, &brief, error))
+      return FALSE;
+  return self->is_sound;
 }
 
 static gboolean
@@ -223,24 +227,29 @@ is_alive (IpcQueueSqlite *self, IpcOwner owner, gboolean prove)
   return ipc_queue_doorbell_is_alive (self->doorbell, owner);
 }
 
-/* All that OWNER has, or what it has had for too long. */
+/* All that WHICH finds of OWNER, in the order in which they end; or, if it is ALIVE, what it has had for too long. */
+static gboolean
+take_leases (IpcQueueSqlite *self, IpcQueueRow *row, IpcQueueStatement which, IpcOwner owner, gboolean alive, GError **error)
+{
+  const char *reason = alive ? "it was not acknowledged in time" : "who had it died";
+  IpcQueueBrief brief;
+
+  while (ipc_queue_sqlite_find (self, ipc_queue_database_bind (&self->database, which, error, "ii", row->id, (gint64) owner), IPC_QUEUE_LEASED,
+                                &brief, error))
+    {
+      if (alive && brief.due_at > self->now)
+        return TRUE;
+      if (!ipc_queue_sqlite_come_back (self, row, &brief, 0, reason, error))
+        return FALSE;
+    }
+  return self->is_sound;
+}
+
 static gboolean
 take_from_owner (IpcQueueSqlite *self, IpcQueueRow *row, IpcOwner owner, gboolean alive, GError **error)
 {
-  IpcQueueBrief brief;
-  sqlite3_stmt *statement;
-
-  for (;;)
-    {
-      if (alive)
-        statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGES_LATE, error, "iii", row->id, (gint64) owner, self->now);
-      else
-        statement = ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGES_OF_OWNER, error, "ii", row->id, (gint64) owner);
-      if (!read_brief (self, statement, &brief, error))
-        return self->is_sound;
-      if (!ipc_queue_sqlite_come_back (self, row, &brief, 0, alive ? "it was not acknowledged in time" : "who had it died", error))
-        return FALSE;
-    }
+  return take_leases (self, row, IPC_QUEUE_LEASE_FIRST, owner, alive, error) &&
+         take_leases (self, row, IPC_QUEUE_LEASE_FIRST_EXTENDED, owner, alive, error);
 }
 
 static gboolean
@@ -270,8 +279,9 @@ wake_delayed (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
   IpcQueueBrief brief;
 
   while (row->counts.delayed > 0 &&
-         read_brief (self, ipc_queue_database_bind (&self->database, IPC_QUEUE_MESSAGES_DUE, error, "ii", row->id, self->now), &brief, error))
-    if (!ipc_queue_sqlite_move (self, row, &brief, IPC_QUEUE_DELAYED, IPC_QUEUE_READY, 0, error))
+         ipc_queue_sqlite_find (self, ipc_queue_database_bind (&self->database, IPC_QUEUE_DELAYED_DUE, error, "ii", row->id, self->now),
+                                IPC_QUEUE_DELAYED, &brief, error))
+    if (!ipc_queue_sqlite_make_ready (self, row, &brief, error))
       return FALSE;
   return self->is_sound;
 }
@@ -282,7 +292,9 @@ ipc_queue_sqlite_tend (IpcQueueSqlite *self, IpcQueueRow *row, GError **error)
   if (row->is_tended)
     return TRUE;
   row->is_tended = TRUE;
-  return expire_all (self, row, error) && end_leases (self, row, error) && wake_delayed (self, row, error);
+  return expire_all (self, row, IPC_QUEUE_READY_EXPIRED, IPC_QUEUE_READY, error) &&
+         expire_all (self, row, IPC_QUEUE_DELAYED_EXPIRED, IPC_QUEUE_DELAYED, error) && end_leases (self, row, error) &&
+         wake_delayed (self, row, error);
 }
 
 /* ---- hearing of deaths ---- */

@@ -114,8 +114,9 @@ static gboolean
 begin_epoch (IpcQueueSqlite *self, gint64 seen_at, GError **error)
 {
   self->clock = MAX (g_get_real_time () / 1000, seen_at) - get_uptime ();
-  return ipc_queue_database_run (&self->database, IPC_QUEUE_RELEASE_ALL, error, "") &&
-         ipc_queue_database_run (&self->database, IPC_QUEUE_RELEASE_COUNTS, error, "") &&
+  return ipc_queue_database_run (&self->database, IPC_QUEUE_LEASE_RELEASE_ALL, error, "") &&
+         ipc_queue_database_run (&self->database, IPC_QUEUE_LEASE_REMOVE_ALL, error, "") &&
+         ipc_queue_database_run (&self->database, IPC_QUEUE_LEASE_RELEASE_COUNTS, error, "") &&
          ipc_queue_database_run (&self->database, IPC_QUEUE_STORE_WRITE, error, "ti", self->doorbell->epoch, self->clock);
 }
 
@@ -345,8 +346,8 @@ gboolean
 ipc_queue_sqlite_delete (IpcQueueSqlite *self, const char *name, GError **error)
 {
   static const IpcQueueStatement statements[] = {
-    IPC_QUEUE_DELETE_BODIES, IPC_QUEUE_DELETE_MESSAGES, IPC_QUEUE_DELETE_DEAD, IPC_QUEUE_DELETE_DEDUP, IPC_QUEUE_DELETE_SUBSCRIBERS,
-    IPC_QUEUE_COUNT_DELETE,  IPC_QUEUE_QUEUE_DELETE,
+    IPC_QUEUE_DELETE_BODIES, IPC_QUEUE_DELETE_MESSAGES, IPC_QUEUE_DELETE_READY,       IPC_QUEUE_DELETE_DELAYED, IPC_QUEUE_DELETE_LEASES,
+    IPC_QUEUE_DELETE_DEAD,   IPC_QUEUE_DELETE_DEDUP,    IPC_QUEUE_DELETE_SUBSCRIBERS, IPC_QUEUE_COUNT_DELETE,   IPC_QUEUE_QUEUE_DELETE,
   };
   IpcQueueRow *row = ipc_queue_sqlite_get_row (self, name, error);
 

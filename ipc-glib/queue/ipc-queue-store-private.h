@@ -20,8 +20,11 @@ struct _IpcQueueWork
   /* What it did is there for good; or ERROR (transfer full) says why not. */
   void     (*done) (IpcQueueWork *self, GError *error);
   gboolean may_fade;            /* it is no error if it may not survive a power cut, though it should */
+  const IpcQueueItem *acked;    /* (nullable): all that run() does is to acknowledge this one, */
+  const char *queue;            /* of that queue; several may be done at once, without run() */
 
   /* for the store while it has it */
+  gboolean is_gathered;         /* done() need wake nobody: the listener is told of IPC_QUEUE_EVENT_DONE afterwards */
   GList link;
   GError *error;
 };
@@ -57,6 +60,7 @@ typedef enum
   IPC_QUEUE_EVENT_DEAD,
   IPC_QUEUE_EVENT_DELETED,      /* ITEM is NULL */
   IPC_QUEUE_EVENT_CREATED,      /* ITEM is NULL */
+  IPC_QUEUE_EVENT_DONE,         /* so is work, of any queues: both are NULL */
 } IpcQueueEvent;
 
 /* In any thread, in the middle of a call of the store or not; it only makes a note of it. */

@@ -319,7 +319,8 @@ test_shared_failure (IpcTest *test)
       GThread *threads[N_THREADS];
       guint n_done = 0, n_failed = 0;
 
-      fault_vfs_set (FAULT_FULL, (guint) g_rand_int_range (rand, 0, 100));
+      /* However many share each transaction, there are as many transactions as each thread has messages. */
+      fault_vfs_set (FAULT_FULL, (guint) g_rand_int_range (rand, 0, PER_THREAD));
       for (guint i = 0; i < N_THREADS; i++)
         {
           publishers[i] = (Publisher){ queue, 0, 0 };

@@ -150,13 +150,13 @@ static void
 test_bad_rows (IpcTest *test)
 {
   static const char *const changes[] = {
-    "UPDATE message SET priority = 77",
+    "UPDATE ready SET priority = 77",
     "UPDATE message SET format = 9",
     "UPDATE message SET type = ''",
     "UPDATE message SET format = 1, payload = x'ff'",
     "UPDATE message SET headers = x'0102'",
     "UPDATE message SET payload = NULL",
-    "UPDATE message SET attempt = -5",
+    "UPDATE ready SET attempt = -5",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (changes); i++)
