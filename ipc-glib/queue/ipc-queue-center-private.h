@@ -47,6 +47,7 @@ struct _IpcQueueCenter
   GQueue telling;               /* the same, in the context: their tasks are being told */
   GQueue notes;                 /* (mutex lock) of events that were not handled yet */
   GHashTable *available;        /* (owned) (mutex lock) names of queues that something is in */
+  GHashTable *echoes;           /* (owned) (mutex lock) names of queues that were deleted here → until when that may be told */
 };
 
 /* Takes STORE. */
@@ -58,6 +59,8 @@ void            ipc_queue_center_wake  (IpcQueueCenter *self);
 /* Something is in QUEUE, and somebody may want to know. Any thread. */
 void            ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue);
 
+/* The store may tell later that the queue NAME, which this process has just deleted, was deleted: it is about no other one. Any thread. */
+void            ipc_queue_center_expect_echo (IpcQueueCenter *self, const char *name);
 /* The queue of this object was deleted, whatever has its name by now. Any thread. */
 void            ipc_queue_center_note_gone (IpcQueueCenter *self, IpcMessageQueue *queue);
 /* Has ITEM, which was taken from QUEUE, put back, and does not wait for it. COUNTS as of the store's nack(). Any thread. */

@@ -5,6 +5,7 @@
 #include "queue/ipc-message-queue-private.h"
 #include "queue/ipc-queue-call-private.h"
 
+#define ECHO_US (5 * G_USEC_PER_SEC)    /* for a store to tell of what was done here, if it has not yet */
 #define MAX_NOTES 65536u        /* live copies are given at most once, and not kept without a bound */
 
 G_DEFINE_FINAL_TYPE (IpcQueueCenter, ipc_queue_center, G_TYPE_OBJECT)
@@ -94,6 +95,29 @@ ipc_queue_center_note_available (IpcQueueCenter *self, const char *queue)
     g_hash_table_add (self->available, g_strdup (queue));
   g_mutex_unlock (&self->lock);
   ipc_queue_center_wake (self);
+}
+
+static gboolean
+has_note_locked (IpcQueueCenter *self, IpcQueueEvent event, const char *name)
+{
+  for (GList *link = self->notes.head; link != NULL; link = link->next)
+    {
+      const Note *note = link->data;
+
+      if (note->event == event && g_strcmp0 (note->queue, name) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+void
+ipc_queue_center_expect_echo (IpcQueueCenter *self, const char *name)
+{
+  gint64 until = g_get_monotonic_time () + ECHO_US;
+
+  g_mutex_lock (&self->lock);
+  g_hash_table_insert (self->echoes, g_strdup (name), g_memdup2 (&until, sizeof until));
+  g_mutex_unlock (&self->lock);
 }
 
 void
@@ -237,27 +261,30 @@ ipc_queue_center_wake (IpcQueueCenter *self)
   g_source_set_ready_time (self->source, 0);
 }
 
+/* It is the echo of what was deleted here. */
 static gboolean
-is_made_anew (IpcQueueCenter *self, const char *name)
+take_echo_locked (IpcQueueCenter *self, const char *name)
 {
-  gboolean found = FALSE;
+  gint64 *until = g_hash_table_lookup (self->echoes, name);
+  gboolean is_echo = until != NULL && g_get_monotonic_time () < *until;
 
-  g_mutex_lock (&self->lock);
-  for (GList *link = self->notes.head; link != NULL && !found; link = link->next)
-    {
-      const Note *note = link->data;
-
-      found = note->event == IPC_QUEUE_EVENT_CREATED && g_strcmp0 (note->queue, name) == 0;
-    }
-  g_mutex_unlock (&self->lock);
-  return found;
+  if (until != NULL)
+    g_hash_table_remove (self->echoes, name);
+  return is_echo;
 }
 
 /* That it was deleted is told by name, and another one may have been made since. The store is not asked: it may make its callers wait. */
 static gboolean
-is_about (IpcQueueCenter *self, IpcMessageQueue *queue, IpcQueueEvent event)
+is_about (IpcQueueCenter *self, IpcMessageQueue *queue, const char *name, IpcQueueEvent event)
 {
-  return event != IPC_QUEUE_EVENT_DELETED || g_atomic_int_get (&queue->is_deleted) || !is_made_anew (self, queue->name);
+  gboolean is_other;
+
+  if (event != IPC_QUEUE_EVENT_DELETED)
+    return queue != NULL;
+  g_mutex_lock (&self->lock);
+  is_other = take_echo_locked (self, name) || has_note_locked (self, IPC_QUEUE_EVENT_CREATED, name);
+  g_mutex_unlock (&self->lock);
+  return queue != NULL && (!is_other || g_atomic_int_get (&queue->is_deleted));
 }
 
 static void
@@ -269,7 +296,7 @@ tell (IpcQueueCenter *self, IpcQueueEvent event, const char *name, IpcQueueItem 
     self->func (self->manager, event, name);
   if (self->observer != NULL)
     self->observer (self->observer_data, event, name, item);
-  if (queue != NULL && is_about (self, queue, event))
+  if (is_about (self, queue, name, event))
     ipc_message_queue_handle (queue, event, item);
 }
 
@@ -431,6 +458,7 @@ ipc_queue_center_finalize (GObject *object)
   g_main_context_unref (self->context);
   g_queue_clear_full (&self->notes, note_free);
   g_hash_table_unref (self->available);
+  g_hash_table_unref (self->echoes);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   G_OBJECT_CLASS (ipc_queue_center_parent_class)->finalize (object);
@@ -448,6 +476,7 @@ ipc_queue_center_init (IpcQueueCenter *self)
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   self->available = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->echoes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->queues = ipc_handed_out_new ();
   self->generation = ipc_fork_generation ();
 }

@@ -90,6 +90,7 @@ forget (IpcQueueManager *self, const char *name)
   g_autoptr(IpcMessageQueue) queue = ipc_handed_out_get (self->center->queues, name);
 
   /* Before another one of that name is made. */
+  ipc_queue_center_expect_echo (self->center, name);
   if (queue != NULL)
     {
       g_atomic_int_set (&queue->is_deleted, TRUE);
