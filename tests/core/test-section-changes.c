@@ -228,11 +228,11 @@ test_step_killed_add (IpcTest *test)
       g_assert_true (sum == before || sum == before + 1);
       n_added += sum != before;
       before = sum;
-      n += IPC_TEST_STRIDE;
+      n += ipc_test_step_get_stride ();
       g_assert_cmpuint (n, <, 100000);
     }
   while (!ended);
-  g_test_message ("killed after every %u. of %u instructions: %u had added", IPC_TEST_STRIDE, n, n_added);
+  g_test_message ("killed after every %u. of %u instructions: %u had added", ipc_test_step_get_stride (), n, n_added);
   g_assert_cmpuint (n_added, >, 0);
   table_clear (&table);
 }
@@ -260,11 +260,11 @@ test_step_killed_grow (IpcTest *test)
       ipc_section_set_length (&table.section, LENGTH);
       ipc_section_unlock (&table.section);
       g_assert_no_errno (ftruncate (table.fd, LENGTH));
-      n += IPC_TEST_STRIDE;
+      n += ipc_test_step_get_stride ();
       g_assert_cmpuint (n, <, 100000);
     }
   while (!ended);
-  g_test_message ("killed after every %u. of %u instructions: %u had grown", IPC_TEST_STRIDE, n, n_grown);
+  g_test_message ("killed after every %u. of %u instructions: %u had grown", ipc_test_step_get_stride (), n, n_grown);
   g_assert_cmpuint (n_grown, >, 0);
   table_clear (&table);
 }

@@ -363,7 +363,7 @@ walk (IpcTest *test, gsize size, gboolean reads, guint stride, Counts *counts)
 
   ipc_test_set_deadline (300);
   table_init (&table, test);
-  for (n = 1; !ended; n += stride)
+  for (n = 1 + (guint) g_random_int_range (0, (gint32) stride); !ended; n += stride)
     {
       g_assert_cmpuint (n, <, 100000);
       ended = walk_and_kill (&table, size, reads, n, counts);
@@ -379,7 +379,7 @@ test_step_killed_small (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, SMALL, FALSE, IPC_TEST_STRIDE, &counts);
+  walk (test, SMALL, FALSE, ipc_test_step_get_stride (), &counts);
   g_assert_cmpuint (counts.n_torn, ==, 0);
   g_assert_cmpuint (counts.n_old, >, 0);
   g_assert_cmpuint (counts.n_new, >, 0);
@@ -390,7 +390,7 @@ test_step_killed_large (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, STEPPED, FALSE, IPC_TEST_STRIDE, &counts);
+  walk (test, STEPPED, FALSE, ipc_test_step_get_stride (), &counts);
   g_assert_cmpuint (counts.n_old, >, 0);
   g_assert_cmpuint (counts.n_torn, >, 0);
   g_assert_cmpuint (counts.n_new, >, 0);
@@ -401,7 +401,7 @@ test_step_killed_reader (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, SMALL, TRUE, IPC_TEST_STRIDE, &counts);
+  walk (test, SMALL, TRUE, ipc_test_step_get_stride (), &counts);
   g_assert_cmpuint (counts.n_torn + counts.n_new, ==, 0);
 }
 

@@ -557,7 +557,7 @@ test_step_killed (IpcTest *test)
 
   ipc_test_set_deadline (300);
   table_init (&table, test, 2);
-  for (n = 1; !ended; n += IPC_TEST_STRIDE)
+  for (n = ipc_test_step_get_first (); !ended; n += ipc_test_step_get_stride ())
     {
       g_assert_cmpuint (n, <, 100000);
       ended = walk_and_kill (&table, step, n);
@@ -568,7 +568,7 @@ test_step_killed (IpcTest *test)
       g_assert_cmpuint (statistics.waiters, ==, 0);
       assert_whole (&table);
     }
-  g_test_message ("killed after every %u. of %u instructions", IPC_TEST_STRIDE, n - IPC_TEST_STRIDE);
+  g_test_message ("killed after every %u. of %u instructions", ipc_test_step_get_stride (), n - ipc_test_step_get_stride ());
   g_assert_cmpuint (n, >, 50);
   table_clear (&table);
 }
@@ -614,7 +614,7 @@ test_quick_heir (IpcTest *test)
 
   ipc_test_set_deadline (300);
   table_init (&table, test, 2);
-  for (guint n = 1; !ended; n += IPC_TEST_STRIDE)
+  for (guint n = ipc_test_step_get_first (); !ended; n += ipc_test_step_get_stride ())
     {
       ended = walk_and_take (&table, n);
       assert_whole (&table);

@@ -12,19 +12,16 @@
 #define IPC_TEST_CAN_STEP 1
 #endif
 
-/* What sanitizers put in makes many more instructions, none of which are those of users. */
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
-#define IPC_TEST_STRIDE 61u
-#else
-#define IPC_TEST_STRIDE 1u
-#endif
-
 /* In the walker. PREPARE (nullable) comes before the first step. */
 typedef void (*IpcTestStepFunc) (gpointer data);
 
 /* Forks one that is prepared, and stopped right before WALK. */
 pid_t    ipc_test_step_start (IpcTestStepFunc prepare, IpcTestStepFunc walk, gpointer data);
 #ifdef IPC_TEST_CAN_STEP
+/* After every how many instructions it is to be killed: 1 with IPC_TEST_STEPS_ALL=1. */
+guint    ipc_test_step_get_stride (void);
+/* The first of them, which is another one each time. */
+guint    ipc_test_step_get_first  (void);
 /* Lets it go N instructions. TRUE: it has come to the end before. */
 gboolean ipc_test_step_on    (pid_t pid, guint n);
 #endif
