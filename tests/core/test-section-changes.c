@@ -214,7 +214,7 @@ kill_after (Table *table, IpcTestStepFunc walk, guint n)
 static void
 test_step_killed_add (IpcTest *test)
 {
-  guint n_added = 0, n = 1;
+  guint n_added = 0, n = ipc_test_step_get_first ();
   gboolean ended;
   gint64 before = 0, sum;
   Table table;
@@ -241,7 +241,7 @@ test_step_killed_add (IpcTest *test)
 static void
 test_step_killed_grow (IpcTest *test)
 {
-  guint n_grown = 0, n = 1;
+  guint n_grown = 0, n = ipc_test_step_get_first ();
   gboolean ended;
   Table table;
 
