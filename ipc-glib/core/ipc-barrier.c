@@ -42,7 +42,7 @@ void
 ipc_barrier_heavy (void)
 {
   if (!ipc_barrier_is_asymmetric)
-    atomic_thread_fence (memory_order_seq_cst);
+    ipc_racy_fence (memory_order_seq_cst);
   else if (!call (MEMBARRIER_CMD_PRIVATE_EXPEDITED))
     wait_until_drained ();
 }
@@ -51,7 +51,7 @@ ipc_barrier_heavy (void)
 void
 ipc_barrier_heavy_everywhere (void)
 {
-  atomic_thread_fence (memory_order_seq_cst);
+  ipc_racy_fence (memory_order_seq_cst);
   if (!call (MEMBARRIER_CMD_GLOBAL_EXPEDITED))
     wait_until_drained ();
 }

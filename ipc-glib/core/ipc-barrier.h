@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "core/ipc-racy-copy.h"
+
 /* Before ipc_barrier_light() is used; any thread, any number of times. */
 void ipc_barrier_init (void);
 
@@ -23,7 +25,7 @@ ipc_barrier_light (void)
   if (__builtin_expect (ipc_barrier_is_asymmetric, true))
     atomic_signal_fence (memory_order_seq_cst);
   else
-    atomic_thread_fence (memory_order_seq_cst);
+    ipc_racy_fence (memory_order_seq_cst);
 }
 
 /* For who does it seldom: all threads of this process; of all processes. A few µs. */

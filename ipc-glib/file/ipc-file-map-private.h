@@ -87,6 +87,6 @@ ipc_file_map_begin_look (IpcFileMap *self)
 static inline gboolean
 ipc_file_map_end_look (IpcFileMap *self, guint32 sequence)
 {
-  atomic_thread_fence (memory_order_acquire);
+  ipc_racy_fence (memory_order_acquire);
   return atomic_load_explicit (ipc_file_board_get_sequence (&self->board), memory_order_relaxed) == sequence;
 }

@@ -114,7 +114,7 @@ poll_and_read (IpcConnection *self, gboolean want_in, gboolean want_out, gint64 
   struct pollfd fds[3] = {
     { .fd = self->fd, .events = (short) ((want_in ? POLLIN : 0) | (is_pair (self) ? 0 : out)) },
     { .fd = interruption->cancel_fd.fd, .events = POLLIN },
-    { .fd = self->write_failed ? -1 : self->out_fd, .events = out },
+    { .fd = IPC_READ_ONCE (self->write_failed) ? -1 : self->out_fd, .events = out },
   };
 
   if (poll (fds, is_pair (self) ? 3 : 2, ipc_deadline_to_poll (deadline)) <= 0)
