@@ -110,12 +110,20 @@ has_note_locked (IpcQueueCenter *self, IpcQueueEvent event, const char *name)
   return FALSE;
 }
 
+static gboolean
+is_over (gpointer name, gpointer until, gpointer now)
+{
+  return *(gint64 *) until <= *(gint64 *) now;
+}
+
+/* Those that were told before this was said never come. */
 void
 ipc_queue_center_expect_echo (IpcQueueCenter *self, const char *name)
 {
-  gint64 until = g_get_monotonic_time () + ECHO_US;
+  gint64 now = g_get_monotonic_time (), until = now + ECHO_US;
 
   g_mutex_lock (&self->lock);
+  g_hash_table_foreach_remove (self->echoes, is_over, &now);
   g_hash_table_insert (self->echoes, g_strdup (name), g_memdup2 (&until, sizeof until));
   g_mutex_unlock (&self->lock);
 }

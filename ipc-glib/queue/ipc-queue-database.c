@@ -224,10 +224,7 @@ ipc_queue_database_empty_log (IpcQueueDatabase *self)
 {
   int n = 0, n_moved = 0;
 
-  if (self->n_log_pages == 0 || sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n, &n_moved) != SQLITE_OK || n != n_moved)
-    return FALSE;
-  self->n_log_pages = 0;
-  return TRUE;
+  return sqlite3_wal_checkpoint_v2 (self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n, &n_moved) == SQLITE_OK && n > 0 && n == n_moved;
 }
 
 /* What was committed is there. If it cannot go from the log into the database now, it can later. */

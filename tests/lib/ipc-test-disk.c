@@ -4,36 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ipc-test-namespace.h"
+
 #define FILLER IPC_TEST_DISK "/filler"
 
 /* ── The namespace ── */
-
-static gboolean
-write_text (const char *path, const char *text)
-{
-  int fd = open (path, O_WRONLY | O_CLOEXEC);
-  gboolean done = fd >= 0 && write (fd, text, strlen (text)) == (gssize) strlen (text);
-
-  if (fd >= 0)
-    close (fd);
-  return done;
-}
-
-static gboolean
-become_nobody_else (void)
-{
-  g_autofree char *users = g_strdup_printf ("%u %u 1", geteuid (), geteuid ());
-  g_autofree char *groups = g_strdup_printf ("%u %u 1", getegid (), getegid ());
-
-  if (unshare (CLONE_NEWUSER | CLONE_NEWNS) != 0)
-    return unshare (CLONE_NEWNS) == 0;
-  return write_text ("/proc/self/uid_map", users) && write_text ("/proc/self/setgroups", "deny") && write_text ("/proc/self/gid_map", groups);
-}
 
 static gboolean
 mount_disks (const char *root, guint kib)
@@ -50,7 +29,7 @@ mount_disks (const char *root, guint kib)
 gboolean
 ipc_test_disk_enter (const char *root, guint kib)
 {
-  if (become_nobody_else () && mount_disks (root, kib))
+  if (ipc_test_namespace_enter (CLONE_NEWNS) && mount_disks (root, kib))
     return TRUE;
   ipc_test_tell ("no: %s", g_strerror (errno));
   return FALSE;

@@ -4,7 +4,6 @@
  */
 #include "queue-test.h"
 
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ipc-test-namespace.h"
 #include "queue/ipc-queue-database-private.h"
 
 #define KILLS 500               /* more with $IPC_TEST_KILLS */
@@ -300,27 +300,13 @@ obey (char **arguments)
 
 #define LATER_S 172800         /* two days */
 
-static gboolean
-write_text (const char *path, const char *text)
-{
-  int fd = open (path, O_WRONLY | O_CLOEXEC);
-  gboolean done = fd >= 0 && write (fd, text, strlen (text)) == (gssize) strlen (text);
-
-  if (fd >= 0)
-    close (fd);
-  return done;
-}
-
 /* For the children of this process all clocks but that of the day are two days ahead. */
 static gboolean
 enter_later_time (void)
 {
   g_autofree char *offsets = g_strdup_printf ("monotonic %d 0\nboottime %d 0\n", LATER_S, LATER_S);
-  g_autofree char *map = g_strdup_printf ("%u %u 1\n", (guint) getuid (), (guint) getuid ());
 
-  if (unshare (CLONE_NEWTIME) != 0 && (unshare (CLONE_NEWUSER | CLONE_NEWTIME) != 0 || !write_text ("/proc/self/uid_map", map)))
-    return FALSE;
-  return write_text ("/proc/self/timens_offsets", offsets);
+  return ipc_test_namespace_enter (CLONE_NEWTIME) && ipc_test_namespace_write ("/proc/self/timens_offsets", offsets);
 }
 
 /* What is due in an hour is not due for this one; and it has a message. */
