@@ -260,7 +260,8 @@ settle_finish (GAsyncResult *result, GError **error)
  * Acknowledges the message: it is done, and is removed from the queue.
  *
  * Errors: %IPC_ERROR_LEASE_LOST if somebody else has it by now; %IPC_ERROR_NOT_HELD if it was settled before; %IPC_ERROR_NOT_FOUND if
- * the queue was deleted; %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED.
+ * the queue was deleted; %G_IO_ERROR_CANCELLED; %IPC_ERROR_FORKED; %IPC_ERROR_NO_SPACE; %IPC_ERROR_UNCERTAIN if it is done, and could not be
+ * synced.
  *
  * Returns: %FALSE with @error set
  *
