@@ -389,10 +389,20 @@ typedef enum
 
 static const char *const wakes[] = { "sem_t, blocked thread", "blocked thread", "main loop" };
 
-static void
-acquired_cb (GObject *source, GAsyncResult *result, gpointer data)
+/* Who waits in a main loop, and when it went on. */
+typedef struct
 {
-  *(IpcPermit **) data = ipc_semaphore_acquire_finish (IPC_SEMAPHORE (source), result, NULL);
+  IpcPermit *permit;
+  gint64 at;
+} Woken;
+
+static void
+woken_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Woken *woken = data;
+
+  woken->permit = ipc_semaphore_acquire_finish (IPC_SEMAPHORE (source), result, NULL);
+  woken->at = now_ns ();
 }
 
 /* A process that holds it, and gives it back, again and again; or one that is killed while it holds it. */
@@ -442,27 +452,27 @@ start_holder (Wake wake, gboolean dies)
 static double
 wake_once (Wake wake, gint n, IpcSemaphore *semaphore)
 {
-  IpcPermit *permit = NULL;
-  gint64 at;
+  Woken woken = { NULL };
 
   await (&shared->n_ready, n);
   if (wake == WAKE_ASYNC)
-    ipc_semaphore_acquire_async (semaphore, -1, NULL, acquired_cb, &permit);
+    ipc_semaphore_acquire_async (semaphore, -1, NULL, woken_cb, &woken);
   atomic_store (&shared->go, n);
   if (wake == WAKE_FUTEX)
     sem_wait (&shared->sem);
   else if (wake == WAKE_BLOCKED)
-    permit = ipc_semaphore_acquire (semaphore, -1, NULL, NULL);
+    woken.permit = ipc_semaphore_acquire (semaphore, -1, NULL, NULL);
   else
-    while (permit == NULL)
+    while (woken.permit == NULL)
       g_main_context_iteration (NULL, TRUE);
-  at = now_ns ();
+  if (wake != WAKE_ASYNC)
+    woken.at = now_ns ();
   if (wake == WAKE_FUTEX)
     sem_post (&shared->sem);
   else
-    ipc_permit_unref (permit);
+    ipc_permit_unref (woken.permit);
   atomic_store (&shared->taken, n);
-  return (double) (at - atomic_load (&shared->released_at)) / 1000;
+  return (double) (woken.at - atomic_load (&shared->released_at)) / 1000;
 }
 
 static void

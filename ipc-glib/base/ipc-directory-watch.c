@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/ipc-error-private.h"
+#include "base/ipc-hub-private.h"
 #include "core/ipc-fork.h"
 
 #define EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -32,6 +33,7 @@ struct _IpcDirectoryWatch
   guint ref_count;
   int fd;         /* (owned) -1 once it was freed */
   GSource *source; /* (owned) */
+  GMainContext *context; /* (owned) */
   guint generation;
   gboolean gone; /* nothing more to tell */
   IpcDirectoryWatchFunc func;
@@ -148,6 +150,9 @@ attach_source (IpcDirectoryWatch *self, GMainContext *context)
   g_source_set_static_name (self->source, "ipc-directory-watch");
   g_source_set_can_recurse (self->source, TRUE);
   g_source_attach (self->source, context);
+  /* Without that it would cost each turn of the loop a system call. */
+  self->context = g_main_context_ref (context != NULL ? context : g_main_context_default ());
+  ipc_hub_share_fd (self->context, self->fd);
 }
 
 static char *
@@ -250,7 +255,11 @@ ipc_directory_watch_free (IpcDirectoryWatch *self)
   g_clear_pointer (&self->source, g_source_unref);
   /* In a forked child it is closed, and its number may be somebody else's. */
   if (self->generation == ipc_fork_generation ())
-    close_inotify (self->fd);
+    {
+      ipc_hub_unshare_fd (self->context, self->fd);
+      close_inotify (self->fd);
+    }
+  g_clear_pointer (&self->context, g_main_context_unref);
   self->fd = -1;
   watch_unref (self);
 }

@@ -207,17 +207,26 @@ try_ready (IpcWaiter *self, gboolean all)
 
 /* ── In the hub ── */
 
-static gboolean
-on_ring (IpcHubWatch *watch, guint events)
+static void
+look (IpcWaiter *self)
 {
-  IpcWaiter *self = IPC_WAITER (watch->owner);
   guint32 n_deaths = ipc_presence_count_deaths (self->presence);
   gboolean all = n_deaths != self->n_deaths;
 
   self->n_deaths = n_deaths;
-  ipc_bell_silence (&self->bell);
   try_ready (self, all);
   ipc_listenings_tell (&self->listenings, &self->lock);
+}
+
+static gboolean
+on_ring (IpcHubWatch *watch, guint events)
+{
+  IpcWaiter *self = IPC_WAITER (watch->owner);
+
+  /* Whoever waits does not wait for the silence too. What rang between the two is silent as well, so it looks again. */
+  look (self);
+  if (self->generation == ipc_fork_generation () && ipc_bell_silence (&self->bell))
+    look (self);
   return FALSE;
 }
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/ipc-bell.h"
@@ -43,9 +42,9 @@ struct _IpcPresence
   IpcSharedFile file;
   int lock_fd;                  /* fork-guarded */
   int directory_fd;             /* the same */
-  int ringer_fd;                /* the same; -1: there is none */
   IpcPresenceLines lines;
   _Atomic uint64_t bells;       /* those in use */
+  int bell_fds[MAX_BELLS];      /* fork-guarded; of whoever has the bell; -1: it never was */
   _Atomic uint32_t n_deaths;
   Entry *entries;
   unsigned index;
@@ -171,7 +170,7 @@ open_table (int directory_fd, IpcSharedFile *file, IpcFault *fault)
   return false;
 }
 
-/* What else it needs. Without a ringer, those who wait in main loops are woken late. */
+/* What else it needs. */
 static bool
 open_rest (IpcPresence *self, int directory_fd, const IpcSharedFile *file, IpcFault *fault)
 {
@@ -183,15 +182,18 @@ open_rest (IpcPresence *self, int directory_fd, const IpcSharedFile *file, IpcFa
   self->directory_fd = ipc_fork_open (fcntl (directory_fd, F_DUPFD_CLOEXEC, 0));
   if (self->directory_fd < 0)
     return ipc_fault_set_errno (fault, errno, "cannot keep the directory of \"%s\"", NAME);
-  self->ringer_fd = ipc_fork_open (socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   return true;
 }
 
 static void
 free_presence (IpcPresence *self)
 {
-  const int fds[] = { self->ringer_fd, self->directory_fd, self->lock_fd };
+  const int fds[] = { self->directory_fd, self->lock_fd };
 
+  /* While the names are ours. */
+  for (unsigned i = 0; i < MAX_BELLS; i++)
+    if (self->bell_fds[i] >= 0)
+      ipc_bell_take_down (self, i + 1, self->bell_fds[i]);
   for (unsigned i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)
       ipc_fork_close (fds[i]);
@@ -233,7 +235,9 @@ attach_locked (int directory_fd, IpcFault *fault)
       ipc_fault_set_errno (fault, ENOMEM, "cannot attach to \"%s\"", NAME);
       return NULL;
     }
-  self->lock_fd = self->directory_fd = self->ringer_fd = -1;
+  self->lock_fd = self->directory_fd = -1;
+  for (unsigned i = 0; i < MAX_BELLS; i++)
+    self->bell_fds[i] = -1;
   pthread_mutex_init (&self->lines.lock, NULL);
   if (!open_rest (self, directory_fd, &file, fault))
     {
@@ -427,10 +431,16 @@ ipc_presence_return_bell (IpcPresence *self, unsigned number)
   atomic_fetch_and (&self->bells, ~((uint64_t) 1 << (number - 1)));
 }
 
-int
-ipc_presence_get_ringer (const IpcPresence *self)
+bool
+ipc_presence_has_bell (const IpcPresence *self, unsigned number)
 {
-  return self->ringer_fd;
+  return number >= 1 && number <= MAX_BELLS && (atomic_load (&self->bells) >> (number - 1) & 1) != 0;
+}
+
+int *
+ipc_presence_get_bell (IpcPresence *self, unsigned number)
+{
+  return &self->bell_fds[number - 1];
 }
 
 IpcPresenceLines *

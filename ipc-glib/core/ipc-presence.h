@@ -65,7 +65,7 @@ uint32_t     ipc_presence_count_deaths (const IpcPresence *self);
 /* "PID PROGRAM", as the owner said it of itself, for people to read; empty if it is not known. */
 void         ipc_presence_get_label (IpcPresence *self, IpcOwner owner, char label[IPC_PRESENCE_LABEL]);
 
-/* For core/ipc-bell.h: sockets that lead to the bells that were rung last. */
+/* For core/ipc-bell.h: what leads to the bells that were rung last. */
 #define IPC_PRESENCE_LINES 16u
 
 typedef struct
@@ -82,8 +82,10 @@ typedef struct
 
 IpcPresenceLines *ipc_presence_get_lines (IpcPresence *self);
 
-/* The same: a number from 1 that nobody else in the process has, 0 if there is none; and the socket that rings, -1
- * if there is none. */
+/* The same: a number from 1 that nobody else in the process has, 0 if there is none. */
 unsigned     ipc_presence_take_bell (IpcPresence *self);
 void         ipc_presence_return_bell (IpcPresence *self, unsigned number);
-int          ipc_presence_get_ringer (const IpcPresence *self);
+/* Whether somebody has it now; any NUMBER. */
+bool         ipc_presence_has_bell (const IpcPresence *self, unsigned number);
+/* Its descriptor, fork-guarded, in which whoever takes it puts it, once; -1: it never had one. It stays until the last detach. */
+int         *ipc_presence_get_bell (IpcPresence *self, unsigned number);

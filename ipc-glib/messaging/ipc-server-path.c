@@ -2,17 +2,7 @@
 /*
  * A server that has a file: whether that is still there.
  */
-#include "base/ipc-hub-private.h"
 #include "messaging/ipc-server-private.h"
-
-static void
-stop_watching (IpcServer *self)
-{
-  if (self->path_watch == NULL)
-    return;
-  ipc_hub_unshare_fd (self->context, ipc_directory_watch_get_fd (self->path_watch));
-  g_clear_pointer (&self->path_watch, ipc_directory_watch_free);
-}
 
 static void
 directory_changed (const char *name, gboolean gone, gpointer user_data)
@@ -21,7 +11,7 @@ directory_changed (const char *name, gboolean gone, gpointer user_data)
 
   if (!gone && ((name != NULL && !g_str_equal (name, self->path->basename)) || ipc_owned_path_is_ours (self->path)))
     return;
-  stop_watching (self);
+  g_clear_pointer (&self->path_watch, ipc_directory_watch_free);
   g_signal_emit (self, ipc_server_signals[IPC_SERVER_SIGNAL_PATH_LOST], 0);
 }
 
@@ -32,15 +22,13 @@ ipc_server_watch_path (IpcServer *self, const IpcOwnedPath *path)
 
   self->path = path;
   self->path_watch = ipc_directory_watch_new (path->directory_fd, self->context, directory_changed, self, &reason);
-  if (self->path_watch != NULL)
-    ipc_hub_share_fd (self->context, ipc_directory_watch_get_fd (self->path_watch));
-  else
+  if (self->path_watch == NULL)
     g_debug ("%s is not watched: %s", path->shown, reason->message);
 }
 
 void
 ipc_server_unwatch_path (IpcServer *self)
 {
-  stop_watching (self);
+  g_clear_pointer (&self->path_watch, ipc_directory_watch_free);
   self->path = NULL;
 }

@@ -251,8 +251,17 @@ test_bell (IpcTest *test)
   ipc_bell_close (&other);
   g_assert_false (ipc_bell_ring (table.presence, ipc_presence_get_me (table.presence), other.number));
   ipc_bell_close (&bell);
-  g_assert_false (g_file_test (first, G_FILE_TEST_EXISTS));
+  /* What rang meanwhile is not for the next one who has it. */
+  g_assert_true (ipc_bell_open (&bell, table.presence, &fault));
+  g_assert_cmpuint (bell.number, ==, 1);
+  g_assert_true (ipc_bell_ring (table.presence, ipc_presence_get_me (table.presence), bell.number));
+  ipc_bell_close (&bell);
+  g_assert_true (ipc_bell_open (&bell, table.presence, &fault));
+  g_assert_false (rings (&bell));
+  ipc_bell_close (&bell);
+  g_assert_true (g_file_test (first, G_FILE_TEST_EXISTS));
   table_clear (&table);
+  g_assert_false (g_file_test (first, G_FILE_TEST_EXISTS));
 }
 
 static void
@@ -271,6 +280,54 @@ test_too_many_bells (IpcTest *test)
   g_assert_true (ipc_bell_open (&bells[7], table.presence, &fault));
   for (guint i = 0; i < G_N_ELEMENTS (bells); i++)
     ipc_bell_close (&bells[i]);
+  table_clear (&table);
+}
+
+/* Says which one, and is killed. */
+static void
+listen_until_killed (int directory_fd, int to)
+{
+  IpcFault fault;
+  IpcBell bell;
+
+  g_assert_true (ipc_bell_open (&bell, ipc_presence_attach (directory_fd, &fault), &fault));
+  g_assert_cmpint (write (to, &bell, sizeof bell), ==, sizeof bell);
+  g_assert_cmpint (write (to, &(IpcOwner){ ipc_presence_get_me (bell.presence) }, sizeof (IpcOwner)), ==, sizeof (IpcOwner));
+  while (!rings (&bell))
+    ;
+  ipc_bell_silence (&bell);
+  g_assert_cmpint (write (to, "", 1), ==, 1);
+  pause ();
+}
+
+static void
+test_bell_of_the_dead (IpcTest *test)
+{
+  IpcOwner owner;
+  int back[2];
+  IpcBell bell;
+  Table table;
+  pid_t pid;
+  char byte;
+
+  table_init (&table, test, 1);
+  g_assert_no_errno (pipe2 (back, O_CLOEXEC));
+  pid = fork ();
+  if (pid == 0)
+    listen_until_killed (table.directory_fd, back[1]);
+  g_assert_cmpint (read (back[0], &bell, sizeof bell), ==, sizeof bell);
+  g_assert_cmpint (read (back[0], &owner, sizeof owner), ==, sizeof owner);
+  g_assert_false (ipc_bell_ring (table.presence, owner, bell.number + 1));
+  g_assert_true (ipc_bell_ring (table.presence, owner, bell.number));
+  g_assert_cmpint (read (back[0], &byte, 1), ==, 1);
+  g_assert_no_errno (kill (pid, SIGKILL));
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+  /* By the way that is known, and by its name. */
+  g_assert_false (ipc_bell_ring (table.presence, owner, bell.number));
+  for (guint i = 0; i <= IPC_PRESENCE_LINES; i++)
+    g_assert_false (ipc_bell_ring (table.presence, owner, bell.number + i));
+  close (back[0]);
+  close (back[1]);
   table_clear (&table);
 }
 
@@ -297,6 +354,46 @@ test_release (IpcTest *test)
   g_assert_true (ipc_slots_release (&table.slots, 0));
   assert_no_waiter (&table);
   holder_end (&holder);
+  table_clear (&table);
+}
+
+typedef struct
+{
+  Holder *holder;
+  IpcTestAsync *other;
+  guint slot;
+} Nested;
+
+/* The bell has rung, and rings again for what is waited for in here. */
+static void
+nested_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Nested *nested = data;
+
+  g_assert_cmpuint (GPOINTER_TO_UINT (g_task_propagate_pointer (G_TASK (result), NULL)), ==, 1);
+  g_assert_cmpint (write (nested->holder->to, "r", 1), ==, 1);
+  nested->slot = acquire_finish (nested->other, NULL);
+}
+
+static void
+test_nested (IpcTest *test)
+{
+  g_auto (IpcTestAsync) async = { 0 };
+  Holder holder, other_holder;
+  Nested nested = { &other_holder, &async, 0 };
+  Table table, other;
+
+  table_init (&table, test, 1);
+  table_init (&other, test, 1);
+  holder_init (&holder, &table);
+  holder_init (&other_holder, &other);
+  acquire_async (&other, -1, NULL, ipc_test_async_cb, &async);
+  acquire_async (&table, -1, NULL, nested_cb, &nested);
+  g_assert_cmpint (write (holder.to, "r", 1), ==, 1);
+  ipc_test_wait_for (nested.slot == 1);
+  holder_end (&holder);
+  holder_end (&other_holder);
+  table_clear (&other);
   table_clear (&table);
 }
 
@@ -488,8 +585,10 @@ main (int argc, char **argv)
   ipc_test_init (&argc, &argv, NULL);
   ipc_test_add ("/base/waiter/bell", test_bell);
   ipc_test_add ("/base/waiter/too-many-bells", test_too_many_bells);
+  ipc_test_add ("/base/waiter/bell-of-the-dead", test_bell_of_the_dead);
   ipc_test_add ("/base/waiter/at-once", test_at_once);
   ipc_test_add ("/base/waiter/release", test_release);
+  ipc_test_add ("/base/waiter/nested", test_nested);
   ipc_test_add ("/base/waiter/holder-killed", test_holder_killed);
   ipc_test_add ("/base/waiter/give-up", test_give_up);
   ipc_test_add ("/base/waiter/deleted", test_deleted);
