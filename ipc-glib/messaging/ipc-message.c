@@ -59,6 +59,8 @@
 
 G_DEFINE_BOXED_TYPE (IpcMessage, ipc_message, ipc_message_ref, ipc_message_unref)
 
+#define SMALL 256u              /* bytes of a payload that is copied */
+
 /* ---- making ---- */
 
 static void
@@ -70,18 +72,44 @@ set_type (IpcMessage *self, char *room, const char *type, gsize length)
   self->type_length = (guint8) MIN (length, 255);
 }
 
-/* A lasting message whose payload is BYTES. */
+/* A lasting message, with ROOM for a payload. */
 static IpcMessage *
-message_new (const char *type, IpcPayloadFormat format, GBytes *bytes)
+message_alloc (const char *type, IpcPayloadFormat format, gsize room, char **payload)
 {
   gsize length = type != NULL ? strlen (type) : 0;
-  IpcMessage *self = g_malloc (sizeof *self + length + 1);
+  IpcMessage *self = g_malloc (sizeof *self + length + 1 + room);
 
   memset (self, 0, sizeof *self);
   self->ref_count = 1;
   self->format = (guint8) MIN ((guint) format, 255);
   set_type (self, (char *) (self + 1), type, length);
   self->timestamp = g_get_real_time ();
+  *payload = (char *) (self + 1) + length + 1;
+  return self;
+}
+
+/* What is small is cheaper to copy than to share: the count of a GBytes changes in one step with all other processors. */
+static IpcMessage *
+message_new_copy (const char *type, IpcPayloadFormat format, gconstpointer data, gsize size)
+{
+  char *payload;
+  IpcMessage *self = message_alloc (type, format, size + 1, &payload);
+
+  if (size > 0)
+    memcpy (payload, data, size);
+  payload[size] = '\0';
+  self->payload = (guint8 *) payload;
+  self->payload_size = size;
+  return self;
+}
+
+/* BYTES: (transfer full) (nullable) */
+static IpcMessage *
+message_new_take (const char *type, IpcPayloadFormat format, GBytes *bytes)
+{
+  char *none;
+  IpcMessage *self = message_alloc (type, format, 0, &none);
+
   if (bytes != NULL)
     {
       self->bytes = bytes;
@@ -97,6 +125,8 @@ message_new (const char *type, IpcPayloadFormat format, GBytes *bytes)
  *
  * Makes a message with bytes.
  *
+ * Up to 256 bytes are copied; of a larger @payload the message has a reference.
+ *
  * Returns: (transfer full): the message
  *
  * Since: 0.1
@@ -104,7 +134,12 @@ message_new (const char *type, IpcPayloadFormat format, GBytes *bytes)
 IpcMessage *
 ipc_message_new (const char *message_type, GBytes *payload)
 {
-  return message_new (message_type, IPC_PAYLOAD_FORMAT_BYTES, payload != NULL ? g_bytes_ref (payload) : NULL);
+  gsize size = 0;
+  gconstpointer data = payload != NULL ? g_bytes_get_data (payload, &size) : NULL;
+
+  if (size > 0 && size <= SMALL)
+    return message_new_copy (message_type, IPC_PAYLOAD_FORMAT_BYTES, data, size);
+  return message_new_take (message_type, IPC_PAYLOAD_FORMAT_BYTES, payload != NULL ? g_bytes_ref (payload) : NULL);
 }
 
 /**
@@ -122,11 +157,13 @@ IpcMessage *
 ipc_message_new_text (const char *message_type, const char *text)
 {
   gsize length = text != NULL ? strlen (text) : 0;
-  IpcMessage *self = message_new (message_type, IPC_PAYLOAD_FORMAT_TEXT, g_bytes_new_take (g_strndup (text ? text : "", length), length));
+  IpcMessage *self;
 
+  if (length <= SMALL)
+    self = message_new_copy (message_type, IPC_PAYLOAD_FORMAT_TEXT, text, length);
+  else
+    self = message_new_take (message_type, IPC_PAYLOAD_FORMAT_TEXT, g_bytes_new_take (g_strndup (text, length), length));
   self->text = (char *) self->payload;
-  if (self->text == NULL)
-    self->text = (char *) "";
   return self;
 }
 
@@ -151,7 +188,7 @@ ipc_message_new_variant (const char *message_type, GVariant *variant)
 
   swapped = ipc_variant_swap (value);
   wire = g_variant_ref_sink (g_variant_new_variant (swapped));
-  self = message_new (message_type, IPC_PAYLOAD_FORMAT_VARIANT, g_variant_get_data_as_bytes (wire));
+  self = message_new_take (message_type, IPC_PAYLOAD_FORMAT_VARIANT, g_variant_get_data_as_bytes (wire));
   self->variant = g_steal_pointer (&value);
   return self;
 }
@@ -211,7 +248,7 @@ ipc_message_new_json (const char *message_type, JsonNode *json)
 {
   g_autofree char *defect = json != NULL ? find_json_defect (json) : g_strdup ("there is no JSON payload");
   char *text = defect == NULL ? ipc_json_to_text (json) : g_strdup ("");
-  IpcMessage *self = message_new (message_type, IPC_PAYLOAD_FORMAT_JSON, g_bytes_new_take (text, strlen (text)));
+  IpcMessage *self = message_new_take (message_type, IPC_PAYLOAD_FORMAT_JSON, g_bytes_new_take (text, strlen (text)));
 
   self->defect = g_steal_pointer (&defect);
   return self;
@@ -271,7 +308,7 @@ headers_to_bytes (const char * const *headers, char **defect)
 IpcMessage *
 ipc_message_new_full (const char *message_type, IpcPayloadFormat format, GBytes *payload, const char * const *headers, GUnixFDList *fd_list)
 {
-  IpcMessage *self = message_new (message_type, format, payload != NULL ? g_bytes_ref (payload) : NULL);
+  IpcMessage *self = message_new_take (message_type, format, payload != NULL ? g_bytes_ref (payload) : NULL);
 
   if ((guint) format > IPC_PAYLOAD_FORMAT_VARIANT)
     note_defect (&self->defect, "payload format %d: allowed are 0 to 3", (int) format);

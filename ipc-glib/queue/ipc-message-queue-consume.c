@@ -11,6 +11,7 @@
 
 #define REFILL 32u              /* given before more are asked for */
 #define RETRY_US (1 * G_USEC_PER_SEC)   /* after the store has failed */
+#define TURN_US 2000                    /* then other sources of the main loop get their turn */
 
 /* One of consume_async(); the data of its task. */
 typedef struct
@@ -423,9 +424,9 @@ start_to_take (IpcMessageQueue *self)
   return any;
 }
 
-/* Where a store works in a thread of its own, it brings more while these are given. */
-static void
-give_taken (IpcMessageQueue *self)
+/* Where a store works in a thread of its own, it brings more while these are given. FALSE: the turn is over before that. */
+static gboolean
+give_taken (IpcMessageQueue *self, gint64 end)
 {
   IpcQueueItem *item;
 
@@ -434,7 +435,10 @@ give_taken (IpcMessageQueue *self)
       give (self, item);
       if (n % REFILL == 0 && works_aside (self))
         start_to_take (self);
+      if (g_get_monotonic_time () >= end)
+        return FALSE;
     }
+  return TRUE;
 }
 
 /* A consumer is given what there is later; who waits for one message is told. */
@@ -460,15 +464,19 @@ tell_error (IpcMessageQueue *self)
 gint64
 ipc_message_queue_pump (IpcMessageQueue *self)
 {
+  gint64 end = g_get_monotonic_time () + TURN_US;
+  gboolean goes_on;
   gint64 next_at;
 
   do
     {
       end_those_that_are_over (self, FALSE);
       tell_error (self);
-      give_taken (self);
+      goes_on = give_taken (self, end);
     }
-  while (start_to_take (self));
+  while (goes_on && start_to_take (self));
+  if (!goes_on)
+    ipc_queue_center_wake (self->center);
   tell_error (self);
   end_those_that_are_over (self, TRUE);
   g_mutex_lock (&self->lock);

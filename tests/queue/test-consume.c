@@ -254,6 +254,53 @@ test_prefetch (IpcTest *test)
   settle_until (received.texts->len == 4);
 }
 
+typedef struct
+{
+  guint n_given;
+  guint n_turns;        /* of another source of the main loop, before the last was given */
+} Turns;
+
+static void
+take_a_while (IpcMessageQueue *queue, IpcDelivery *delivery, gpointer data)
+{
+  gint64 end = g_get_monotonic_time () + 200;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  ((Turns *) data)->n_given++;
+  queue_test_ack (delivery);
+}
+
+static gboolean
+count_turn (gpointer data)
+{
+  ((Turns *) data)->n_turns++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* However many there are, others of the main loop have their turn meanwhile. */
+static void
+test_turns (IpcTest *test)
+{
+  g_auto(QueueTest) fixture = { 0 };
+  g_autoptr(IpcConsumer) consumer = NULL;
+  Turns turns = { 0 };
+  guint id;
+
+  queue_test_init (&fixture, test->data);
+  publish_numbers (fixture.queue, 100);
+  id = g_idle_add_full (G_PRIORITY_DEFAULT, count_turn, &turns, NULL);
+  consumer = ipc_message_queue_start_consuming (fixture.queue, 100, take_a_while, &turns, NULL);
+  ipc_test_wait_for (turns.n_given > 0);
+  turns.n_turns = 0;
+  ipc_test_wait_for (turns.n_given == 100);
+  g_source_remove (id);
+  /* They take 20 ms. */
+  g_assert_cmpuint (turns.n_turns, >=, 4);
+  ipc_consumer_stop (consumer);
+  settle_until (ipc_message_queue_get_n_unacked (fixture.queue) == 0);
+}
+
 /* In turn, and each message once. */
 static void
 test_competing (IpcTest *test)
@@ -632,6 +679,7 @@ main (int argc, char **argv)
   queue_test_add ("consume/cancelled-at-once", test_cancelled_at_once);
   queue_test_add ("consume/cancelled-in-thread", test_cancelled_in_thread);
   queue_test_add ("consume/prefetch", test_prefetch);
+  queue_test_add ("consume/turns", test_turns);
   queue_test_add ("consume/acked-together", test_acked_together);
   queue_test_add ("consume/competing", test_competing);
   queue_test_add ("consume/stopped-in-callback", test_stopped_in_callback);
