@@ -26,11 +26,11 @@
 
 #include "control.h"
 #include "observers.h"
+#include "place.h"
 #include "results.h"
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -470,25 +470,11 @@ work (Coordinator *self, const char *place, const char *address, GError **error)
   return success;
 }
 
-static void
-remove_directory (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-
-  for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir))
-    {
-      g_autofree char *file = g_build_filename (path, name, NULL);
-      if (g_unlink (file) < 0 && errno == EISDIR)
-        remove_directory (file);
-    }
-  g_rmdir (path);
-}
-
 /* Returns when all jobs are done or failed and all workers have ended. */
 gboolean
 coordinator_run (Coordinator *self, GError **error)
 {
-  g_autofree char *place = NULL;
+  Place place = PLACE_INIT;
   g_autofree char *address = NULL;
   gboolean success;
 
@@ -501,19 +487,18 @@ coordinator_run (Coordinator *self, GError **error)
       return FALSE;
     }
   /* A place of its own, so that any number of these can run at a time. */
-  place = g_dir_make_tmp ("indexer-XXXXXX", error);
-  if (place == NULL)
+  if (!place_make (&place, error))
     return FALSE;
-  address = g_build_filename (place, "socket", NULL);
+  address = g_build_filename (place.path, "socket", NULL);
   self->loop = g_main_loop_new (NULL, FALSE);
   if (self->resume != NULL || self->table != NULL)
     self->fresh = g_array_new (FALSE, FALSE, sizeof (guint));
   self->server = IPC_SERVER (ipc_socket_server_new (address));
 
-  success = work (self, place, address, error);
+  success = work (self, place.path, address, error);
 
   ipc_server_stop (self->server);
-  remove_directory (place);
+  place_remove (&place);
   return success;
 }
 

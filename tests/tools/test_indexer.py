@@ -408,8 +408,13 @@ def the_coordinator_is_killed(directory):
         indexer.rest(indexer.stderr)
     for worker in workers:
         equal(os.path.exists('/proc/%d/exe' % worker), False, 'worker %d' % worker)
-    for left in (directory / 'temporary').iterdir():
-        shutil.rmtree(left)
+    # what it has left goes with the next one, and nothing else does
+    temporary = directory / 'temporary'
+    (temporary / 'indexer-own').mkdir()
+    equal(len(list(temporary.iterdir())), 2)
+    index(directory, tree, 'c')
+    equal(list(temporary.iterdir()), [temporary / 'indexer-own'])
+    (temporary / 'indexer-own').rmdir()
 
 
 @case
