@@ -50,7 +50,7 @@ bool
 ipc_bell_open (IpcBell *self, IpcPresence *presence, IpcFault *fault)
 {
   unsigned number = ipc_presence_take_bell (presence);
-  int *put_by;
+  _Atomic int *put_by;
 
   if (number == 0)
     return ipc_fault_set (fault, IPC_FAULT_LIMIT_EXCEEDED, "too many main contexts of this process wait in one directory: 64");

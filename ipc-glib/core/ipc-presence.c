@@ -44,7 +44,7 @@ struct _IpcPresence
   int directory_fd;             /* the same */
   IpcPresenceLines lines;
   _Atomic uint64_t bells;       /* those in use */
-  int bell_fds[MAX_BELLS];      /* fork-guarded; of whoever has the bell; -1: it never was */
+  _Atomic int bell_fds[MAX_BELLS];    /* fork-guarded; of whoever has the bell; -1: it never was */
   _Atomic uint32_t n_deaths;
   Entry *entries;
   unsigned index;
@@ -437,7 +437,7 @@ ipc_presence_has_bell (const IpcPresence *self, unsigned number)
   return number >= 1 && number <= MAX_BELLS && (atomic_load (&self->bells) >> (number - 1) & 1) != 0;
 }
 
-int *
+_Atomic int *
 ipc_presence_get_bell (IpcPresence *self, unsigned number)
 {
   return &self->bell_fds[number - 1];

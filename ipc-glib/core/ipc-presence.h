@@ -88,4 +88,4 @@ void         ipc_presence_return_bell (IpcPresence *self, unsigned number);
 /* Whether somebody has it now; any NUMBER. */
 bool         ipc_presence_has_bell (const IpcPresence *self, unsigned number);
 /* Its descriptor, fork-guarded, in which whoever takes it puts it, once; -1: it never had one. It stays until the last detach. */
-int         *ipc_presence_get_bell (IpcPresence *self, unsigned number);
+_Atomic int *ipc_presence_get_bell (IpcPresence *self, unsigned number);

@@ -411,6 +411,7 @@ ipc_client_init (IpcClient *self)
     .request_timeout = IPC_DEFAULT_REQUEST_TIMEOUT,
     .handshake_timeout = IPC_DEFAULT_HANDSHAKE_TIMEOUT,
     .max_fds = IPC_DEFAULT_CLIENT_MAX_FDS,
+    .memfd = TRUE,
   };
   self->server_uid = geteuid ();
   self->lasting = (gint64) IPC_RECONNECT_LIMIT_MS * 1000;

@@ -48,7 +48,10 @@ target_new (IpcTest *test)
   self->service = service_new (self->path);
   ipc_server_add_handler (self->service->server, "keep", handle_keep, self, NULL);
   g_assert_true (ipc_server_start (self->service->server, NULL));
-  self->bystander = client_open (self->path);
+  /* One that is sent no memfds. */
+  self->bystander = IPC_CLIENT (ipc_socket_client_new (self->path));
+  ipc_client_set_max_fds (self->bystander, 0);
+  g_assert_true (client_try_open (self->bystander, NULL));
   self->n_fds = ipc_test_count_fds ();
   return self;
 }
@@ -448,6 +451,45 @@ broadcast (Target *self, IpcMessage *message)
   g_assert_cmpuint (n_dropped, ==, 0);
 }
 
+static IpcMessage *
+handle_large (IpcServer *no_server, IpcConnection *connection, IpcMessage *message, gpointer data, GError **error)
+{
+  IpcMessage **kept = data;
+
+  g_clear_pointer (kept, ipc_message_unref);
+  *kept = ipc_message_ref (message);
+  return NULL;
+}
+
+/* Between a server and a client with whom nothing was set, both ways. */
+static void
+test_defaults (IpcTest *test)
+{
+  g_autoptr (Target) target = target_new (test);
+  g_autoptr (IpcClient) client = client_open (target->path);
+  g_autoptr (GBytes) payload = new_payload (LARGE);
+  g_autoptr (IpcMessage) event = ipc_message_new ("large", payload), answer = ipc_message_new ("keep", payload), came = NULL;
+  g_autoptr (GError) error = NULL;
+
+  ipc_client_add_handler (client, "large", handle_large, &came, NULL);
+  for (guint i = 1; i <= IPC_SHARED_PAYLOAD_AFTER; i++)
+    {
+      broadcast (target, event);
+      ipc_test_wait_for (came != NULL);
+      g_assert_true (g_bytes_equal (ipc_message_get_payload (came), payload));
+      g_assert_cmpuint (count_maps (), ==, i == IPC_SHARED_PAYLOAD_AFTER);
+      g_clear_pointer (&came, ipc_message_unref);
+      g_assert_true (ipc_connection_send (ipc_client_get_connection (client), answer, &error));
+      g_assert_no_error (error);
+      ipc_test_wait_for (target->kept != NULL);
+      g_assert_cmpuint (count_maps (), ==, i == IPC_SHARED_PAYLOAD_AFTER);
+      g_clear_pointer (&target->kept, ipc_message_unref);
+    }
+  ipc_client_close (client);
+  g_assert_no_error (service_wait_disconnected (target->service, ++target->n_dropped));
+  g_ptr_array_set_size (target->service->connections, 0);
+}
+
 /* A message is worth a memfd when it is sent again and again, to those who take one. */
 static void
 test_sent_again (IpcTest *test)
@@ -573,6 +615,7 @@ static const struct
   { "too-large", test_too_large },
   { "not-agreed", test_not_agreed },
   { "fd-limit", test_fd_limit },
+  { "defaults", test_defaults },
   { "sent-again", test_sent_again },
   { "small-stays-inline", test_small_stays_inline },
   { "none-to-be-had", test_none_to_be_had },
