@@ -79,7 +79,7 @@ message_alloc (const char *type, IpcPayloadFormat format, gsize room, char **pay
   gsize length = type != NULL ? strlen (type) : 0;
   IpcMessage *self = g_malloc (sizeof *self + length + 1 + room);
 
-  memset (self, 0, sizeof *self);
+  ipc_message_blank (self);
   self->ref_count = 1;
   self->format = (guint8) MIN ((guint) format, 255);
   set_type (self, (char *) (self + 1), type, length);
@@ -379,7 +379,7 @@ message_keep (IpcMessage *self)
   IpcMessage *copy = g_malloc (sizeof *copy + type_room + payload_room + headers_room);
   guint8 *room = (guint8 *) (copy + 1) + type_room;
 
-  memset (copy, 0, sizeof *copy);
+  ipc_message_blank (copy);
   copy->ref_count = 1;
   copy->format = self->format;
   copy->is_request = self->is_request;
