@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/ipc-journal-state.h"
 
+#include <sys/uio.h>
 #include <unistd.h>
 
 bool
@@ -42,6 +43,24 @@ ipc_journal_sync_data (int fd)
     result = fdatasync (fd);
   while (result != 0 && errno == EINTR);
   return result == 0;
+}
+
+/* In one call, where the kernel can (Linux 4.7) and the file system, which then looks for nothing else that is to be synced. */
+bool
+ipc_journal_write_synced (int fd, const void *bytes, uint64_t size, uint64_t offset)
+{
+  for (uint64_t done = 0; done < size;)
+    {
+      const struct iovec rest = { (uint8_t *) bytes + done, (size_t) (size - done) };
+      ssize_t n = pwritev2 (fd, &rest, 1, (off_t) (offset + done), RWF_DSYNC);
+
+      if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+        return ipc_journal_write_all (fd, rest.iov_base, rest.iov_len, offset + done) && ipc_journal_sync_data (fd);
+      if (n < 0 && errno != EINTR)
+        return false;
+      done += n > 0 ? (uint64_t) n : 0;
+    }
+  return true;
 }
 
 bool

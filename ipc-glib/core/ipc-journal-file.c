@@ -19,11 +19,14 @@ fill_new (IpcJournal *self, uint64_t size)
 {
   static const uint8_t zeros[65536];
 
-  /* What was written once can be written again without the file system having to note it. */
-  for (uint64_t at = 0; at < size; at += sizeof zeros)
+  /* What was written once can be written again without the file system having to note it. The first page by itself, so that the
+   * page cache has it apart from the records, with which it need not be synced. */
+  if (!ipc_journal_write_all (self->fd, zeros, IPC_JOURNAL_RECORDS_AT, 0))
+    return false;
+  for (uint64_t at = IPC_JOURNAL_RECORDS_AT; at < size; at += sizeof zeros)
     if (!ipc_journal_write_all (self->fd, zeros, size - at < sizeof zeros ? size - at : sizeof zeros, at))
       return false;
-  return fchmod (self->fd, 0600) == 0 && ipc_journal_write_header (self, 1, 1) && TEMP_FAILURE_RETRY (fsync (self->fd)) == 0;
+  return fchmod (self->fd, 0600) == 0 && ipc_journal_write_header (self, 1, 1, false) && TEMP_FAILURE_RETRY (fsync (self->fd)) == 0;
 }
 
 /* It is there afterwards, whoever made it. */
@@ -46,6 +49,8 @@ make (IpcJournal *self, int directory_fd, uint64_t size, IpcFault *fault)
   return made;
 }
 
+/* ---- opening ---- */
+
 static bool
 check_file (IpcJournal *self, IpcFault *fault)
 {
@@ -61,7 +66,18 @@ check_file (IpcJournal *self, IpcFault *fault)
                           (unsigned) geteuid ());
   if ((uint64_t) status.st_size <= IPC_JOURNAL_RECORDS_AT)
     return ipc_journal_fault_corrupt (self, "is too short for a journal", fault);
+  self->size = (uint64_t) status.st_size;
   return true;
+}
+
+/* A record that is behind what is mapped is written by other means. */
+static bool
+map_file (IpcJournal *self, IpcFault *fault)
+{
+  size_t size = self->size < IPC_JOURNAL_SIZE ? (size_t) self->size : IPC_JOURNAL_SIZE;
+
+  self->map = ipc_map_new (mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0), size, true);
+  return self->map != NULL || ipc_journal_fault_errno (self, "map", fault);
 }
 
 static bool
@@ -77,10 +93,8 @@ open_file (IpcJournal *self, int directory_fd, IpcFault *fault)
     return ipc_fault_set (fault, IPC_FAULT_NOT_FOUND, "there is no \"%s\"", self->name);
   if (self->fd < 0)
     return ipc_journal_fault_errno (self, "open", fault);
-  if (!check_file (self, fault))
-    return false;
-  self->head = ipc_map_new (mmap (NULL, IPC_JOURNAL_RECORDS_AT, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0), IPC_JOURNAL_RECORDS_AT, true);
-  return self->head != NULL || ipc_journal_fault_errno (self, "map", fault);
+  /* What is no journal is not written to, so that is known before it is locked. */
+  return check_file (self, fault) && ipc_journal_read_header (self, fault) && map_file (self, fault) && ipc_journal_join (self, fault);
 }
 
 static bool
@@ -133,7 +147,7 @@ ipc_journal_close (IpcJournal *self)
 {
   if (self == NULL)
     return;
-  ipc_map_unref (self->head);
+  ipc_map_unref (self->map);
   if (self->fd >= 0 && self->forks == ipc_fork_generation ())
     ipc_fork_close (self->fd);
   free (self);

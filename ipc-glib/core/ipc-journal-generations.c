@@ -39,8 +39,8 @@ ipc_journal_read_boot (uint8_t boot[16], IpcFault *fault)
   return n_digits == 32 || ipc_fault_set_errno (fault, is_read ? EIO : errno, "cannot read /proc/sys/kernel/random/boot_id");
 }
 
-static uint64_t
-make_salt (void)
+uint64_t
+ipc_journal_make_salt (void)
 {
   struct timespec now;
   uint64_t salt;
@@ -63,12 +63,12 @@ ipc_journal_is_of_file (const IpcJournal *self, const IpcJournalHeader *header)
 /* ---- headers ---- */
 
 bool
-ipc_journal_write_header (IpcJournal *self, uint64_t generation, uint64_t first_sequence)
+ipc_journal_write_header (IpcJournal *self, uint64_t generation, uint64_t first_sequence, bool durable)
 {
   bool has_birth = (self->file.stx_mask & STATX_BTIME) != 0;
   IpcJournalHeader header = {
     .generation = generation,
-    .salt = make_salt (),
+    .salt = ipc_journal_make_salt (),
     .first_sequence = first_sequence,
     .inode = self->file.stx_ino,
     .birth_s = has_birth ? self->file.stx_btime.tv_sec : 0,
@@ -76,7 +76,8 @@ ipc_journal_write_header (IpcJournal *self, uint64_t generation, uint64_t first_
   };
 
   ipc_journal_header_seal (&header);
-  if (!ipc_journal_write_all (self->fd, &header, sizeof header, generation % 2 * HEADER_DISTANCE))
+  if (durable ? !ipc_journal_write_synced (self->fd, &header, sizeof header, generation % 2 * HEADER_DISTANCE)
+              : !ipc_journal_write_all (self->fd, &header, sizeof header, generation % 2 * HEADER_DISTANCE))
     return false;
   self->header = header;
   return true;
@@ -134,9 +135,10 @@ ipc_journal_set_live (IpcJournal *self, uint64_t sequence, uint64_t tail)
 bool
 ipc_journal_begin_generation (IpcJournal *self, uint64_t first_sequence, bool durable, IpcFault *fault)
 {
-  if (!ipc_journal_write_header (self, self->header.generation + 1, first_sequence) || (durable && !ipc_journal_sync_data (self->fd)))
+  if (!ipc_journal_write_header (self, self->header.generation + 1, first_sequence, durable))
     return ipc_journal_fault_errno (self, "write", fault);
   atomic_store (&ipc_journal_get_live (self)->is_promised, 0);
+  atomic_store (&ipc_journal_get_live (self)->synced, durable ? IPC_JOURNAL_RECORDS_AT : 0);
   ipc_journal_set_live (self, first_sequence - 1, IPC_JOURNAL_RECORDS_AT);
   return true;
 }

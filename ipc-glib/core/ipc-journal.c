@@ -7,30 +7,55 @@
 
 #include "core/ipc-journal-state.h"
 
+/* ---- room ---- */
+
 static bool
-make_room (IpcJournal *self, int data_fd, uint64_t length, IpcFault *fault)
+fault_too_large (const IpcJournal *self, size_t n, IpcFault *fault)
 {
-  IpcJournalLive *live = ipc_journal_get_live (self);
+  return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\": %zu ranges are too much for one record", self->name, n);
+}
+
+static bool
+enlarge (IpcJournal *self, uint64_t size, IpcFault *fault)
+{
   int problem;
 
-  if (length <= self->size - atomic_load (&live->tail))
-    return true;
-  /* What nobody has promised to keep needs no sync. */
-  if (atomic_load (&live->is_promised) != 0 && !ipc_journal_sync_data (data_fd))
-    return ipc_fault_set_errno (fault, errno, "cannot sync the file of \"%s\"", self->name);
-  if (ipc_journal_has_records (self) && !ipc_journal_clear (self, false, fault))
-    return false;
-  if (length <= self->size - IPC_JOURNAL_RECORDS_AT)
-    return true;
   do
-    problem = posix_fallocate (self->fd, 0, (off_t) (IPC_JOURNAL_RECORDS_AT + length));
+    problem = posix_fallocate (self->fd, 0, (off_t) size);
   while (problem == EINTR);
   errno = problem;
   if (problem != 0)
     return ipc_journal_fault_errno (self, "enlarge", fault);
-  self->size = IPC_JOURNAL_RECORDS_AT + length;
+  self->size = size;
   return true;
 }
+
+static bool
+make_room (IpcJournal *self, int data_fd, uint64_t length, IpcFault *fault)
+{
+  IpcJournalLive *live = ipc_journal_get_live (self);
+  bool is_promised = atomic_load (&live->is_promised) != 0;
+
+  if (length <= self->size - atomic_load (&live->tail))
+    return true;
+  /* What nobody has promised to keep needs no sync. Otherwise the new generation is to be known before the first of its records is there:
+   * after a power cut, some of the old ones would be written over what later ones have written. */
+  if (is_promised && !ipc_journal_sync_data (data_fd))
+    return ipc_fault_set_errno (fault, errno, "cannot sync the file of \"%s\"", self->name);
+  if (ipc_journal_has_records (self) && !ipc_journal_clear (self, is_promised, fault))
+    return false;
+  return length <= self->size - IPC_JOURNAL_RECORDS_AT || enlarge (self, IPC_JOURNAL_RECORDS_AT + length, fault);
+}
+
+bool
+ipc_journal_make_room (IpcJournal *self, int data_fd, const IpcJournalRange *ranges, size_t n, IpcFault *fault)
+{
+  uint64_t length = ipc_journal_record_measure (ranges, n);
+
+  return length == 0 ? fault_too_large (self, n, fault) : make_room (self, data_fd, length, fault);
+}
+
+/* ---- appending ---- */
 
 /* It is never to be found. */
 static void
@@ -42,22 +67,51 @@ wipe (IpcJournal *self, uint64_t tail)
     atomic_store (&ipc_journal_get_live (self)->is_busy, 0);
 }
 
+/* Only what is behind TAIL is missing on the disk, or more is. */
 static bool
-write_record (IpcJournal *self, const uint8_t *record, uint64_t length, bool durable, IpcFault *fault)
+write_durably (IpcJournal *self, const uint8_t *record, uint64_t length, uint64_t tail, IpcFault *fault)
+{
+  _Atomic uint64_t *synced = &ipc_journal_get_live (self)->synced;
+  bool is_next = atomic_load (synced) == tail;
+
+  atomic_store (&ipc_journal_get_live (self)->is_promised, 1);
+  /* After a failure, nobody knows what is on the disk. */
+  atomic_store (synced, 0);
+  if (is_next ? !ipc_journal_write_synced (self->fd, record, length, tail) : !ipc_journal_write_all (self->fd, record, length, tail))
+    return ipc_journal_fault_errno (self, "write", fault);
+  if (!is_next && !ipc_journal_sync_data (self->fd))
+    return ipc_journal_fault_errno (self, "sync", fault);
+  atomic_store (synced, tail + length);
+  return true;
+}
+
+static bool
+write_record (IpcJournal *self, const uint8_t *record, uint64_t length, uint64_t tail, bool durable, IpcFault *fault)
+{
+  if (durable)
+    return write_durably (self, record, length, tail, fault);
+  return ipc_journal_write_all (self->fd, record, length, tail) || ipc_journal_fault_errno (self, "write", fault);
+}
+
+/* A record that is not to be synced is made where it belongs. */
+static bool
+is_made_in_place (const IpcJournal *self, uint64_t length, uint64_t tail, bool durable)
+{
+  return !durable && length <= self->map->reserved && tail <= self->map->reserved - length;
+}
+
+static bool
+append (IpcJournal *self, uint8_t *record, const IpcJournalRange *ranges, size_t n, uint64_t file_size, bool durable, IpcFault *fault)
 {
   IpcJournalLive *live = ipc_journal_get_live (self);
   uint64_t tail = atomic_load (&live->tail);
+  uint64_t length = ipc_journal_record_measure (ranges, n);
 
-  if (durable)
-    atomic_store (&live->is_promised, 1);
   atomic_store (&live->is_busy, 1);
-  if (!ipc_journal_write_all (self->fd, record, length, tail))
-    ipc_journal_fault_errno (self, "write", fault);
-  else if (durable && !ipc_journal_sync_data (self->fd))
-    ipc_journal_fault_errno (self, "sync", fault);
-  else if (ipc_guard_is_broken (self->head->guard))
-    ipc_journal_fault_corrupt (self, "was truncated", fault);
-  else
+  ipc_journal_record_write (record != NULL ? record : self->map->bytes + tail, ranges, n, atomic_load (&live->sequence) + 1, file_size,
+                            ipc_journal_header_get_seed (&self->header));
+  if ((record == NULL || write_record (self, record, length, tail, durable, fault)) &&
+      (!ipc_guard_is_broken (self->map->guard) || ipc_journal_fault_corrupt (self, "was truncated", fault)))
     {
       self->appended = length;
       return true;
@@ -71,20 +125,20 @@ ipc_journal_append (IpcJournal *self, int data_fd, const IpcJournalRange *ranges
 {
   uint64_t length = ipc_journal_record_measure (ranges, n);
   uint8_t *record;
-  bool written;
+  bool appended;
 
   if (length == 0)
-    return ipc_fault_set (fault, IPC_FAULT_TOO_LARGE, "\"%s\": %zu ranges are too much for one record", self->name, n);
+    return fault_too_large (self, n, fault);
   if (!make_room (self, data_fd, length, fault))
     return false;
+  if (is_made_in_place (self, length, atomic_load (&ipc_journal_get_live (self)->tail), durable))
+    return append (self, NULL, ranges, n, file_size, false, fault);
   record = malloc ((size_t) length);
   if (record == NULL)
     return ipc_fault_set_errno (fault, ENOMEM, "\"%s\": a record of %" PRIu64 " bytes", self->name, length);
-  ipc_journal_record_write (record, ranges, n, atomic_load (&ipc_journal_get_live (self)->sequence) + 1, file_size,
-                            ipc_journal_header_get_seed (&self->header));
-  written = write_record (self, record, length, durable, fault);
+  appended = append (self, record, ranges, n, file_size, durable, fault);
   free (record);
-  return written;
+  return appended;
 }
 
 void

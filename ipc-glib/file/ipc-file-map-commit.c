@@ -35,27 +35,45 @@ copy_ranges (IpcFileMap *self, const IpcMap *bytes, const IpcJournalRange *range
     }
 }
 
-/* While the number is odd, nobody reads. If this process is killed meanwhile, whoever comes next finds the journal busy, and does it. */
+/* Nobody reads meanwhile. */
 static gboolean
 apply (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, GError **error)
 {
-  _Atomic guint32 *sequence = ipc_file_board_get_sequence (&self->board);
   IpcMap *bytes = atomic_load (&self->map);
   IpcFault fault = { 0 };
 
-  atomic_fetch_add (sequence, 1);
   copy_ranges (self, bytes, ranges, n);
   if (!ipc_guard_is_broken (bytes->guard))
     ipc_journal_finish (self->journal);
   /* Somebody has truncated it just now; it is in the journal, and makes the file as long again. */
   else if (!ipc_journal_recover (self->journal, self->opened.fd, &fault))
     {
-      /* The number stays odd, so that whoever reads tries that once more first. */
+      /* It stays as it is, so that whoever reads tries that once more first. */
       ipc_error_set_fault (error, &fault, self->opened.path);
       return FALSE;
     }
-  atomic_fetch_add (sequence, 1);
+  ipc_file_map_rest (self);
   return TRUE;
+}
+
+/* If this process is killed, whoever looks next finds that it is not at rest, and the journal busy, and does what is in that. Others read and
+ * write while a record is being synced; when it need not be, that is not worth telling of. */
+static gboolean
+record_and_apply (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, gboolean durable, GError **error)
+{
+  _Atomic guint32 *sequence = ipc_file_board_get_sequence (&self->board);
+  IpcFault fault = { 0 };
+
+  atomic_fetch_add (sequence, durable ? IPC_FILE_RECORDING : IPC_FILE_WRITING);
+  if (ipc_journal_append (self->journal, self->opened.fd, ranges, n, atomic_load (&self->size), durable, &fault))
+    {
+      if (durable)
+        atomic_fetch_add (sequence, IPC_FILE_WRITING - IPC_FILE_RECORDING);
+      return apply (self, ranges, n, error);
+    }
+  ipc_file_map_rest (self);
+  ipc_error_set_fault (error, &fault, self->opened.path);
+  return FALSE;
 }
 
 static gboolean
@@ -65,8 +83,8 @@ commit_locked (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, gboolea
 
   if (!check_ranges (self, ranges, n, error))
     return FALSE;
-  if (ipc_journal_append (self->journal, self->opened.fd, ranges, n, atomic_load (&self->size), durable, &fault))
-    return apply (self, ranges, n, error);
+  if (ipc_journal_make_room (self->journal, self->opened.fd, ranges, n, &fault))
+    return record_and_apply (self, ranges, n, durable, error);
   ipc_error_set_fault (error, &fault, self->opened.path);
   return FALSE;
 }

@@ -106,7 +106,7 @@ try_read (IpcFileMap *map, const IpcMap *bytes, gsize offset, gpointer buffer, g
 {
   guint32 sequence = ipc_file_map_begin_look (map);
 
-  if (G_UNLIKELY (sequence % 2 != 0))
+  if (!ipc_file_map_is_at_rest (sequence) && (sequence % IPC_FILE_STATES != IPC_FILE_RECORDING || !ipc_file_map_settle (map, NULL)))
     return FALSE;
   ipc_racy_copy (buffer, bytes->bytes + offset, length);
   return is_intact (bytes) && ipc_file_map_end_look (map, sequence);
@@ -210,7 +210,7 @@ ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer dat
   do
     {
       /* What a dead process has left of a transaction would be written over this later. */
-      if (G_UNLIKELY (ipc_file_map_begin_look (self->map) % 2 != 0) && !ipc_file_map_settle (self->map, error))
+      if (!ipc_file_map_is_at_rest (ipc_file_map_begin_look (self->map)) && !ipc_file_map_settle (self->map, error))
         return FALSE;
       ipc_racy_copy (bytes->bytes + offset, data, length);
       if (G_LIKELY (is_intact (bytes)))
