@@ -107,7 +107,7 @@ identify (IpcJournal *self, const char *basename, int data_fd, IpcFault *fault)
                           strlen (basename) - (size_t) length + NAME_MAX);
   if (statx (data_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &self->file) != 0)
     return ipc_fault_set_errno (fault, errno, "cannot look at \"%s\"", basename);
-  return ipc_journal_read_boot (self->boot, fault);
+  return true;
 }
 
 static bool
@@ -136,7 +136,8 @@ ipc_journal_open (int directory_fd, const char *basename, int data_fd, uint64_t 
     }
   self->fd = -1;
   self->forks = ipc_fork_generation ();
-  if (identify (self, basename, data_fd, fault) && open_or_make (self, directory_fd, size, fault))
+  /* Often there is none, so what costs more comes last. */
+  if (identify (self, basename, data_fd, fault) && open_or_make (self, directory_fd, size, fault) && ipc_journal_read_boot (self->boot, fault))
     return self;
   ipc_journal_close (self);
   return NULL;

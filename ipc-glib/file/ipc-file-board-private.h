@@ -20,6 +20,7 @@ typedef struct
 {
   IpcSharedObject object;
   IpcListeners listeners;
+  _Atomic guint32 *sequence;
   char name[48];
 } IpcFileBoard;
 
@@ -27,7 +28,7 @@ gboolean ipc_file_board_open  (IpcFileBoard *self, int folder_fd, dev_t device, 
 /* Also in a forked child. FOLDER_FD may be -1: then it stays for the next one who comes. */
 void     ipc_file_board_close (IpcFileBoard *self, int folder_fd);
 
-/* Its lowest bits are one of these; when a transaction is over, it is another multiple of IPC_FILE_STATES. */
+/* The lowest bits of the sequence are one of these; when a transaction is over, it is another multiple of IPC_FILE_STATES. */
 enum
 {
   IPC_FILE_AT_REST,
@@ -35,7 +36,5 @@ enum
   IPC_FILE_WRITING,             /* some of it may be in the file */
   IPC_FILE_STATES = 4,
 };
-
-_Atomic guint32 *ipc_file_board_get_sequence (const IpcFileBoard *self);
 
 extern const IpcSharedObjectClass ipc_file_board_class;

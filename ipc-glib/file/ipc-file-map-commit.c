@@ -61,7 +61,7 @@ apply (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, GError **error)
 static gboolean
 record_and_apply (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, gboolean durable, GError **error)
 {
-  _Atomic guint32 *sequence = ipc_file_board_get_sequence (&self->board);
+  _Atomic guint32 *sequence = self->board.sequence;
   IpcFault fault = { 0 };
 
   atomic_fetch_add (sequence, durable ? IPC_FILE_RECORDING : IPC_FILE_WRITING);

@@ -50,7 +50,7 @@ recover (IpcFileMap *self, GError **error)
 void
 ipc_file_map_rest (IpcFileMap *self)
 {
-  _Atomic guint32 *sequence = ipc_file_board_get_sequence (&self->board);
+  _Atomic guint32 *sequence = self->board.sequence;
   guint32 present = atomic_load (sequence);
 
   if (!ipc_file_map_is_at_rest (present))

@@ -84,7 +84,7 @@ gboolean    ipc_file_map_commit         (IpcFileMap *self, const IpcJournalRange
 static inline guint32
 ipc_file_map_begin_look (IpcFileMap *self)
 {
-  return atomic_load_explicit (ipc_file_board_get_sequence (&self->board), memory_order_acquire);
+  return atomic_load_explicit (self->board.sequence, memory_order_acquire);
 }
 
 static inline gboolean
@@ -97,5 +97,5 @@ static inline gboolean
 ipc_file_map_end_look (IpcFileMap *self, guint32 sequence)
 {
   ipc_racy_fence (memory_order_acquire);
-  return atomic_load_explicit (ipc_file_board_get_sequence (&self->board), memory_order_relaxed) == sequence;
+  return atomic_load_explicit (self->board.sequence, memory_order_relaxed) == sequence;
 }

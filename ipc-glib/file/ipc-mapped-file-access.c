@@ -65,13 +65,19 @@ is_intact (const IpcMap *bytes)
   return G_LIKELY (!ipc_guard_is_broken (bytes->guard));
 }
 
+static inline gboolean
+is_located (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, const IpcMap *bytes)
+{
+  return G_LIKELY (self->forks == ipc_fork_generation () && !IPC_READ_ONCE (self->is_unmapped) && (self->access & access) == access &&
+                   is_within (offset, length, atomic_load_explicit (&self->map->size, memory_order_acquire)) && is_intact (bytes));
+}
+
 /* Where LENGTH bytes from OFFSET on are. Here is only what holds nearly always; what does not goes the long way, which knows why. */
 static inline gboolean
 locate (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, IpcMap **bytes, GError **error)
 {
   *bytes = atomic_load_explicit (&self->map->map, memory_order_acquire);
-  if (G_LIKELY (self->forks == ipc_fork_generation () && !IPC_READ_ONCE (self->is_unmapped) && (self->access & access) == access &&
-                is_within (offset, length, atomic_load_explicit (&self->map->size, memory_order_acquire)) && is_intact (*bytes)))
+  if (is_located (self, access, offset, length, *bytes))
     return TRUE;
   if (!ipc_mapped_file_check_range (self, access, offset, length, error))
     return FALSE;
@@ -177,24 +183,18 @@ ipc_mapped_file_read_into (IpcMappedFile *self, gsize offset, gpointer buffer, g
   return TRUE;
 }
 
-/**
- * ipc_mapped_file_write_data: (skip)
- * @self: the file
- * @offset: where, in bytes
- * @data: what to write
- * @length: how many bytes
- * @error: return location for an error
- *
- * Writes bytes.
- *
- * Errors: those of [method@Ipc.MappedFile.write].
- *
- * Returns: %FALSE with @error set
- *
- * Since: 0.1
- */
-gboolean
-ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length, GError **error)
+/* The bytes are there. */
+static G_GNUC_NO_INLINE gboolean
+end_write (IpcMappedFile *self, gsize offset, gsize length)
+{
+  ipc_dirty_mark (&self->map->dirty, offset, length);
+  ipc_listeners_ring_elsewhere (&self->map->board.listeners);
+  ipc_mapped_file_stamp (self, TRUE);
+  return TRUE;
+}
+
+static G_GNUC_NO_INLINE gboolean
+write_anyhow (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length, GError **error)
 {
   IpcMap *bytes;
   guint n_tries = 0;
@@ -214,15 +214,53 @@ ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer dat
         return FALSE;
       ipc_racy_copy (bytes->bytes + offset, data, length);
       if (G_LIKELY (is_intact (bytes)))
-        {
-          ipc_dirty_mark (&self->map->dirty, offset, length);
-          ipc_listeners_ring_elsewhere (&self->map->board.listeners);
-          ipc_mapped_file_stamp (self, TRUE);
-          return TRUE;
-        }
+        return end_write (self, offset, length);
     }
   while (check_again (self, IPC_ACCESS_WRITE, offset, length, &n_tries, error));
   return FALSE;
+}
+
+/* A little, where nothing is in the way. FALSE: nothing is written, or the bytes are gone. */
+static inline gboolean
+write_little (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length)
+{
+  const IpcMap *bytes = atomic_load_explicit (&self->map->map, memory_order_acquire);
+
+  if (!is_located (self, IPC_ACCESS_WRITE, offset, length, bytes) || !ipc_file_map_is_at_rest (ipc_file_map_begin_look (self->map)))
+    return FALSE;
+  ipc_racy_copy_little (bytes->bytes + offset, data, length);
+  return is_intact (bytes);
+}
+
+/**
+ * ipc_mapped_file_write_data: (skip)
+ * @self: the file
+ * @offset: where, in bytes
+ * @data: what to write
+ * @length: how many bytes
+ * @error: return location for an error
+ *
+ * Writes bytes.
+ *
+ * Errors: those of [method@Ipc.MappedFile.write].
+ *
+ * Returns: %FALSE with @error set
+ *
+ * Since: 0.1
+ */
+gboolean
+ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length, GError **error)
+{
+  gboolean is_little = ipc_mapped_file_is_usual (self) && data != NULL && length > 0 && length <= IPC_RACY_LITTLE && (error == NULL || *error == NULL);
+
+  /* A store that misses the cache is in a queue of the processor until it is done, and some dozens fit into that. So that many of them are
+   * under way at the same time, there is next to no other store here, not even for a call. */
+  if (!is_little || !write_little (self, offset, data, length))
+    return write_anyhow (self, offset, data, length, error);
+  if (!ipc_dirty_is_marked (&self->map->dirty, offset, length) || ipc_listeners_is_any_armed_elsewhere (&self->map->board.listeners))
+    return end_write (self, offset, length);
+  ipc_mapped_file_stamp (self, TRUE);
+  return TRUE;
 }
 
 /**
