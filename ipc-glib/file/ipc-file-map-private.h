@@ -33,6 +33,7 @@ typedef struct
   _Atomic (IpcMap *) map;       /* (owned) the newest one; (mutex mutex) to set it */
   _Atomic guint64 size;
   _Atomic guint64 known;
+  _Atomic guint n_broken;       /* how often bytes were touched that were gone, and are there again or were cut off */
 
   IpcDirty dirty;
   GMutex sync_mutex;

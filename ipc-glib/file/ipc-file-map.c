@@ -104,11 +104,16 @@ static gboolean
 restore_locked (IpcFileMap *self, GError **error)
 {
   for (IpcMap *map = atomic_load (&self->map); map != NULL; map = map->older)
-    if (ipc_guard_is_broken (map->guard) && !ipc_map_restore (map, self->opened.fd))
-      {
-        ipc_error_set_errno (error, errno, "file \"%s\": cannot be mapped again", self->opened.path);
-        return FALSE;
-      }
+    {
+      if (!ipc_guard_is_broken (map->guard))
+        continue;
+      atomic_fetch_add (&self->n_broken, 1);
+      if (!ipc_map_restore (map, self->opened.fd))
+        {
+          ipc_error_set_errno (error, errno, "file \"%s\": cannot be mapped again", self->opened.path);
+          return FALSE;
+        }
+    }
   return TRUE;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/ipc-error-private.h"
 #include "file/ipc-mapped-file-private.h"
@@ -118,6 +119,16 @@ try_read (IpcFileMap *map, const IpcMap *bytes, gsize offset, gpointer buffer, g
   return is_intact (bytes) && ipc_file_map_end_look (map, sequence);
 }
 
+/* Of a file that is long enough, and cannot be mapped all the same: there is a hole, for which the disk has no room. To read that needs none. */
+static gboolean
+try_read_hole (IpcFileMap *map, gsize offset, gpointer buffer, gsize length)
+{
+  guint32 sequence = ipc_file_map_begin_look (map);
+
+  return ipc_file_map_is_at_rest (sequence) &&
+         TEMP_FAILURE_RETRY (pread (map->opened.fd, buffer, length, (off_t) offset)) == (gssize) length && ipc_file_map_end_look (map, sequence);
+}
+
 /* Where others write one transaction after the other: not while this reads. */
 static gboolean
 read_undisturbed (IpcMappedFile *self, const IpcMap *bytes, gsize offset, gpointer buffer, gsize length, GError **error)
@@ -172,6 +183,9 @@ ipc_mapped_file_read_into (IpcMappedFile *self, gsize offset, gpointer buffer, g
       if (!ipc_file_map_settle (self->map, error) ||
           (!is_intact (bytes) && !check_again (self, IPC_ACCESS_READ, offset, length, &n_tries, error)))
         return FALSE;
+      /* Who may not write cannot fill it. */
+      if (n_tries > 1 && !self->map->writable && try_read_hole (self->map, offset, buffer, length))
+        break;
       if (++n_changes > MAX_CHANGES)
         {
           if (!read_undisturbed (self, bytes, offset, buffer, length, error))
@@ -434,6 +448,21 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
   return fd;
 }
 
+/* What was written through a view where the file had no bytes went nowhere, and nobody knows what that was: so that is told of once. */
+static gboolean
+check_lost (IpcMappedFile *self, gsize offset, gsize length, GError **error)
+{
+  guint n_broken = atomic_load (&self->map->n_broken);
+
+  if (atomic_exchange (&self->n_broken, n_broken) == n_broken)
+    return TRUE;
+  if (check_holes (self, offset, length, error))
+    g_set_error (error, IPC_ERROR, IPC_ERROR_CORRUPT,
+                 "file \"%s\": what was written by other means is lost: another process has truncated it, or made a hole in it, meanwhile",
+                 ipc_mapped_file_describe (self));
+  return FALSE;
+}
+
 /**
  * ipc_mapped_file_mark_dirty:
  * @self: the file
@@ -444,7 +473,11 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
  * Says that bytes were written by other means than the methods of this object: through [method@Ipc.MappedFile.peek], or a map of one's own.
  * They are synced with the others then, and other processes hear of it.
  *
- * Errors: those of [method@Ipc.MappedFile.write].
+ * It asks the system how long the file is. Where another process has truncated it meanwhile, bytes that were written behind its end are lost,
+ * also if it is as long as before again: write once more then.
+ *
+ * Errors: those of [method@Ipc.MappedFile.write]; %IPC_ERROR_CORRUPT and %IPC_ERROR_NO_SPACE also if something that was written since the
+ * last call may be lost.
  *
  * Returns: %FALSE with @error set
  *
@@ -453,17 +486,10 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
 gboolean
 ipc_mapped_file_mark_dirty (IpcMappedFile *self, gsize offset, gsize length, GError **error)
 {
-  IpcMap *bytes;
-
   g_return_val_if_fail (IPC_IS_MAPPED_FILE (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!locate (self, IPC_ACCESS_WRITE, offset, length, &bytes, error))
+  if (!ipc_mapped_file_check_range (self, IPC_ACCESS_WRITE, offset, length, error))
     return FALSE;
-  if (length == 0)
-    return TRUE;
-  ipc_dirty_mark (&self->map->dirty, offset, length);
-  ipc_listeners_ring_elsewhere (&self->map->board.listeners);
-  ipc_mapped_file_stamp (self, TRUE);
-  return TRUE;
+  return length == 0 || (check_lost (self, offset, length, error) && end_write (self, offset, length));
 }

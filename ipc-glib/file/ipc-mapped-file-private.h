@@ -42,6 +42,7 @@ struct _IpcMappedFile
   gint64 created_at;            /* µs UTC */
   gint durability;              /* (atomic) IpcDurability */
   gint n_uses;                  /* (atomic): transactions */
+  _Atomic guint n_broken;       /* of MAP, that was told of by mark_dirty() */
 
   _Atomic guint64 access_count;
   _Atomic gint64 last_accessed; /* µs UTC */
