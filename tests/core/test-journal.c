@@ -193,6 +193,37 @@ test_lock (IpcTest *test)
   table_close (&table);
 }
 
+/* Whoever goes with the lock has died, and whoever comes after that is another one. */
+static void
+test_lock_of_dead (IpcTest *test)
+{
+  Table table, other, next;
+  IpcFault fault = { 0 };
+
+  table_open (&table, test->directory);
+  table_open (&other, test->directory);
+  lock_and_recover (&table);
+  g_assert_true (ipc_journal_is_locked (table.journal));
+  g_assert_true (ipc_journal_is_locked (other.journal));
+  table_close (&table);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  lock_and_recover (&other);
+  ipc_journal_unlock (other.journal);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  table_open (&table, test->directory);
+  lock_and_recover (&table);
+  table_close (&table);
+  table_open (&next, test->directory);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  g_assert_true (ipc_journal_lock (other.journal, SECOND / 100, &fault));
+  g_assert_false (ipc_journal_lock (next.journal, SECOND / 100, &fault));
+  ipc_journal_unlock (other.journal);
+  lock_and_recover (&next);
+  ipc_journal_unlock (next.journal);
+  table_close (&next);
+  table_close (&other);
+}
+
 static void
 test_large_record (IpcTest *test)
 {
@@ -748,6 +779,7 @@ main (int argc, char **argv)
   ipc_test_init (&argc, &argv, NULL);
   ipc_test_add ("/core/journal/transactions", test_transactions);
   ipc_test_add ("/core/journal/lock", test_lock);
+  ipc_test_add ("/core/journal/lock-of-dead", test_lock_of_dead);
   ipc_test_add ("/core/journal/large-record", test_large_record);
   ipc_test_add ("/core/journal/other-file", test_other_file);
   ipc_test_add ("/core/journal/foreign", test_foreign);
