@@ -11,8 +11,8 @@ ipc_journal_is_settled (const IpcJournal *self)
   IpcJournalLive *live = ipc_journal_get_live (self);
   uint64_t tail = atomic_load (&live->tail);
 
-  return ipc_journal_is_of_file (self, &self->header) && ipc_journal_is_of_this_boot (self) && atomic_load (&live->is_busy) == 0 && tail >= IPC_JOURNAL_RECORDS_AT &&
-         tail <= self->size && tail % 8 == 0;
+  return ipc_journal_is_of_file (self, &self->header) && ipc_journal_is_of_this_boot (self) && atomic_load (&live->is_busy) == 0 &&
+         tail >= IPC_JOURNAL_RECORDS_AT && tail <= self->size && tail % 8 == 0;
 }
 
 /* (transfer full): record SEQUENCE at POSITION; NULL: there is none, unless *FAILED. */
