@@ -308,6 +308,10 @@ compare_all (const char *directory)
   int rounds = n_rounds;
 
   g_print ("median us\n");
+  /* What costs most about a page that was synced is the fault when it is written to for the first time, and not counted here. */
+  dirty_bare (PAGES);
+  dirty_file (PAGES);
+  n_rounds = rounds * 5;
   clock_id = CLOCK_THREAD_CPUTIME_ID;
   compare ("64 B write", (const Way[]){ { "write_data", NULL, write_file, 1 }, { "memcpy", NULL, write_bare, 1 } }, WRITES, 2);
   clock_id = CLOCK_MONOTONIC;

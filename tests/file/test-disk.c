@@ -163,7 +163,7 @@ test_order (IpcTest *test)
   transact (file, 1);
   start_recording ();
   transact (file, 2);
-  assert_recorded ("write-synced-journal");
+  assert_recorded ("write-synced-journal write-file");
   /* What need not be synced is not even written: it is made in a map. */
   ipc_mapped_file_set_durability (file, IPC_DURABILITY_NORMAL);
   start_recording ();
@@ -173,14 +173,14 @@ test_order (IpcTest *test)
   ipc_mapped_file_set_durability (file, IPC_DURABILITY_FULL);
   start_recording ();
   transact (file, 4);
-  assert_recorded ("write-journal sync-journal");
+  assert_recorded ("write-journal sync-journal write-file");
   start_recording ();
   transact (file, 5);
-  assert_recorded ("write-synced-journal");
+  assert_recorded ("write-synced-journal write-file");
   is_old = TRUE;
   start_recording ();
   transact (file, 5);
-  assert_recorded ("write-synced-journal write-journal sync-journal");
+  assert_recorded ("write-synced-journal write-journal sync-journal write-file");
   is_old = FALSE;
   /* What was synced is not to be overwritten by what is in the journal. */
   start_recording ();
@@ -188,7 +188,7 @@ test_order (IpcTest *test)
   assert_recorded ("sync-file write-synced-journal");
   start_recording ();
   transact (file, 6);
-  assert_recorded ("write-synced-journal");
+  assert_recorded ("write-synced-journal write-file");
   g_assert_true (ipc_mapped_file_sync (file, 0, 0, NULL, &error));
   file_test_write_value (file, 0, 1, 100);
   start_recording ();
@@ -292,7 +292,7 @@ test_commit_fails (IpcTest *test)
       /* Nobody knows what else is not on the disk then. */
       start_recording ();
       g_assert_true (ipc_mapped_file_transaction_commit (transaction, NULL, &error));
-      assert_recorded ("write-journal sync-journal");
+      assert_recorded ("write-journal sync-journal write-file");
       file_test_assert_value (file, 0, value, 5000);
       if (value % 2 == 0)
         transact (file, value);
