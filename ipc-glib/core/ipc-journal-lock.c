@@ -122,11 +122,11 @@ take_lock (IpcJournal *self, uint64_t timeout_ns, IpcFault *fault)
 }
 
 /* Nothing has changed of what look() looks at, as far as others use this library. What somebody else does to the file is noticed at the next
- * tick of the clock: a few ms. */
+ * tick of the clock: a few ms. But one that has died may have made it longer. */
 static bool
 is_as_it_was (const IpcJournal *self, uint64_t now)
 {
-  return now == self->looked_at && ipc_journal_is_of_this_boot (self) && atomic_load (&ipc_journal_get_live (self)->tail) <= self->size;
+  return now == self->looked_at && ipc_journal_is_settled (self);
 }
 
 static bool

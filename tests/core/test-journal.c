@@ -246,6 +246,32 @@ test_large_record (IpcTest *test)
   table_close (&table);
 }
 
+/* Who has just looked at the journal finds a record all the same for which another one has made it longer, and died. */
+static void
+test_large_record_of_dead (IpcTest *test)
+{
+  g_autofree guint8 *bytes = g_malloc (DATA_SIZE);
+  Table table, other;
+
+  table_open (&other, test->directory);
+  for (guint8 i = 1; i <= 20; i++)
+    {
+      const IpcJournalRange ranges[] = { { 0, DATA_SIZE, bytes }, { 0, DATA_SIZE, bytes }, { 0, i * 1000u, bytes } };
+
+      memset (bytes, i, DATA_SIZE);
+      table_open (&table, test->directory);
+      lock_and_recover (&other);
+      ipc_journal_unlock (other.journal);
+      lock_and_recover (&table);
+      g_assert_true (ipc_journal_append (table.journal, table.fd, ranges, G_N_ELEMENTS (ranges), DATA_SIZE, false, NULL));
+      table_close (&table);
+      lock_and_recover (&other);
+      ipc_journal_unlock (other.journal);
+      g_assert_cmpmem (other.map, DATA_SIZE, bytes, DATA_SIZE);
+    }
+  table_close (&other);
+}
+
 /* A file that takes the place of another one has nothing to do with its journal. */
 static void
 test_other_file (IpcTest *test)
@@ -781,6 +807,7 @@ main (int argc, char **argv)
   ipc_test_add ("/core/journal/lock", test_lock);
   ipc_test_add ("/core/journal/lock-of-dead", test_lock_of_dead);
   ipc_test_add ("/core/journal/large-record", test_large_record);
+  ipc_test_add ("/core/journal/large-record-of-dead", test_large_record_of_dead);
   ipc_test_add ("/core/journal/other-file", test_other_file);
   ipc_test_add ("/core/journal/foreign", test_foreign);
   ipc_test_add ("/core/journal/power-cuts", test_power_cuts);
