@@ -10,30 +10,20 @@ Rounds are interleaved, and what is printed are medians. With --check, the exit 
 mapped takes more than a microsecond.
 """
 
-import argparse
 import mmap
 import os
-import statistics
 import sys
 import tempfile
-import time
 
 import gi
 gi.require_version('Ipc', '1.0')
 from gi.repository import GLib, Ipc  # noqa: E402
 
+import bench_views  # noqa: E402
+
 SIZE = 1 << 20
 LITTLE = 64
 BLOCK = 4096
-MOST_US = 1.0
-
-
-def measure(function, n):
-    """Microseconds for one call."""
-    began = time.perf_counter()
-    for _ in range(n):
-        function()
-    return (time.perf_counter() - began) * 1e6 / n
 
 
 def map_by_hand(path):
@@ -82,10 +72,7 @@ def cases(file, mapping, theirs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--rounds', type=int, default=31)
-    parser.add_argument('--check', action='store_true')
-    options = parser.parse_args()
+    options = bench_views.parse(__doc__)
     with tempfile.TemporaryDirectory(dir='.') as directory:
         directory = os.path.abspath(directory)
         scope = Ipc.Scope.new_for_directory(directory)
@@ -93,19 +80,9 @@ def main():
         file = Ipc.MappedFileManager.new(scope).map_file(os.path.join(directory, 'ours'), SIZE, access)
         file.set_durability(Ipc.Durability.NORMAL)
         table = cases(file, map_file(file), map_by_hand(os.path.join(directory, 'theirs')))
-        results = {name: [] for name in table}
-        for _ in range(options.rounds):
-            for name, (function, n) in table.items():
-                results[name].append(measure(function, n))
-        table.clear()
+        medians = bench_views.measure(table, options.rounds)
         file.unmap()
-    medians = {name: statistics.median(values) for name, values in results.items()}
-    for name, median in medians.items():
-        print('%-44s %10.2f µs' % (name, median))
-    missed = [name for name in list(medians)[:2] if medians[name] > MOST_US]
-    for name in missed:
-        print('MISSED: %s takes more than %.1f µs' % (name, MOST_US))
-    return options.check and bool(missed)
+    return bench_views.report(medians, options.check)
 
 
 if __name__ == '__main__':

@@ -39,6 +39,18 @@ void     ipc_dirty_clear    (IpcDirty *self);
 
 void     ipc_dirty_mark_slow (IpcDirty *self, uint64_t offset, uint64_t length);
 
+/* Whether all of it was marked already; may be wrong about what is in two pages. After the bytes were written. LENGTH is not 0. */
+static inline bool
+ipc_dirty_is_marked (const IpcDirty *self, uint64_t offset, uint64_t length)
+{
+  uint64_t page = offset >> IPC_DIRTY_PAGE_SHIFT;
+  IpcDirtyChunk *chunk = atomic_load_explicit (&self->chunks[page >> IPC_DIRTY_CHUNK_SHIFT], memory_order_acquire);
+
+  ipc_barrier_light ();
+  return chunk != NULL && (offset + length - 1) >> IPC_DIRTY_PAGE_SHIFT == page &&
+         (atomic_load_explicit (&chunk->dirty[page % (1u << IPC_DIRTY_CHUNK_SHIFT) / 64], memory_order_relaxed) >> (page % 64) & 1) != 0;
+}
+
 /*
  * Any thread, after the bytes were written. LENGTH is not 0. A page that is known to be dirty is left alone, without waiting for what
  * was written: whoever takes the bits away waits for that (ipc_barrier_heavy()).
@@ -46,19 +58,7 @@ void     ipc_dirty_mark_slow (IpcDirty *self, uint64_t offset, uint64_t length);
 static inline void
 ipc_dirty_mark (IpcDirty *self, uint64_t offset, uint64_t length)
 {
-  uint64_t page = offset >> IPC_DIRTY_PAGE_SHIFT;
-  IpcDirtyChunk *chunk = atomic_load_explicit (&self->chunks[page >> IPC_DIRTY_CHUNK_SHIFT], memory_order_acquire);
-
-  if (chunk != NULL && (offset + length - 1) >> IPC_DIRTY_PAGE_SHIFT == page)
-    {
-      _Atomic uint64_t *word = &chunk->dirty[page % (1u << IPC_DIRTY_CHUNK_SHIFT) / 64];
-      uint64_t bit = (uint64_t) 1 << (page % 64);
-
-      ipc_barrier_light ();
-      if ((atomic_load_explicit (word, memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or (word, bit);
-    }
-  else
+  if (!ipc_dirty_is_marked (self, offset, length))
     ipc_dirty_mark_slow (self, offset, length);
 }
 

@@ -4,7 +4,7 @@
  * beside NAME. What is to be written is first appended to it, as a record (core/ipc-journal-records.h), and synced; then it is
  * written into the file, which needs no sync of its own. Whoever comes after a crash writes it once more.
  *
- * One process at a time has the journal's lock, which the kernel drops when it dies. What of the journal is in use, and which record was
+ * One process at a time has the journal's lock, which others take over when it has died. What of the journal is in use, and which record was
  * written into the file last, is in a page of it that all have mapped: after a process was killed, what was written is in the
  * page cache, so only the record that it was at has to be written again. After a power cut, which is told by the machine's having been
  * started anew, that page is not believed, and all records are written again.
@@ -35,6 +35,8 @@ void        ipc_journal_close (IpcJournal *self);
 /* TIMED_OUT; NOT_FOUND: somebody has removed it, and it is to be opened anew. */
 bool        ipc_journal_lock   (IpcJournal *self, uint64_t timeout_ns, IpcFault *fault);
 void        ipc_journal_unlock (IpcJournal *self);
+/* Without it: whether a living process has it. */
+bool        ipc_journal_is_locked (const IpcJournal *self);
 
 /* ---- with the lock ---- */
 
@@ -43,7 +45,9 @@ bool        ipc_journal_is_settled (const IpcJournal *self);
 /* Writes into DATA_FD, which is open for writing, what a crash has left undone. On failure it can be tried again. */
 bool        ipc_journal_recover (IpcJournal *self, int data_fd, IpcFault *fault);
 
-/* Where it is settled: appends a record, and syncs it if it is to be DURABLE. Then the caller writes the ranges into the
+/* Where it is settled: has room for a record of these, so that to append it waits for no disk that it need not wait for. */
+bool        ipc_journal_make_room (IpcJournal *self, int data_fd, const IpcJournalRange *ranges, size_t n, IpcFault *fault);
+/* Appends a record, and syncs it if it is to be DURABLE. Then the caller writes the ranges into the
  * file, which has FILE_SIZE bytes, and says so. If it fails, it was not appended; if syncing failed, that is not known after a power cut. */
 bool        ipc_journal_append (IpcJournal *self, int data_fd, const IpcJournalRange *ranges, size_t n, uint64_t file_size, bool durable,
                                 IpcFault *fault);

@@ -11,15 +11,33 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
+#include "core/ipc-barrier.h"
 #include "core/ipc-presence.h"
 
 #define IPC_LISTENERS_NONE UINT32_MAX
 
+/* What is in the memory: this, and behind it the entries. */
 typedef struct
 {
-  uint8_t *memory;
+  _Alignas (64) _Atomic uint32_t high;  /* entries in use lie below it; only grows */
+} IpcListenersHead;
+
+typedef struct
+{
+  _Atomic IpcOwner owner;       /* 0: free */
+  _Atomic uint32_t bell;
+  _Atomic uint32_t armed;
+} IpcListenersEntry;
+
+typedef struct
+{
+  IpcListenersHead *head;
+  IpcListenersEntry *entries;
   unsigned n;
   IpcPresence *presence;
+  IpcOwner me;
   bool rings_lightly;           /* who changes something says so by ipc_listeners_ring_elsewhere() only */
 } IpcListeners;
 
@@ -39,3 +57,28 @@ void   ipc_listeners_ring     (IpcListeners *self, unsigned except);
 /* The same for those of other processes, and without a barrier: it is for what is changed very often, by plain stores, where to arm may
  * cost more (rings_lightly). */
 void   ipc_listeners_ring_elsewhere (IpcListeners *self);
+
+/* ---- where every nanosecond counts ---- */
+
+/* What others write is not trusted to be in range. */
+static inline unsigned
+ipc_listeners_get_high (const IpcListeners *self)
+{
+  uint32_t high = atomic_load (&self->head->high);
+
+  return high < self->n ? high : self->n;
+}
+
+/* Whether ipc_listeners_ring_elsewhere() would ring anybody. */
+static inline bool
+ipc_listeners_is_any_armed_elsewhere (const IpcListeners *self)
+{
+  unsigned high;
+
+  ipc_barrier_light ();
+  high = ipc_listeners_get_high (self);
+  for (unsigned i = 0; i < high; i++)
+    if (atomic_load (&self->entries[i].armed) != 0 && atomic_load (&self->entries[i].owner) != self->me)
+      return true;
+  return false;
+}

@@ -40,6 +40,49 @@ ipc_racy_copy (void *to, const void *from, size_t size)
 }
 #endif
 
+/* The same for 1 to IPC_RACY_LITTLE bytes, without a call: from both ends, so that it meets or overlaps. */
+#define IPC_RACY_LITTLE 64u
+
+#ifdef IPC_RACES
+#define ipc_racy_copy_little ipc_racy_copy
+#else
+#define IPC_RACY_COPY_ENDS(type, to, from, size) \
+  do \
+    { \
+      type ipc_racy_first, ipc_racy_last; \
+      memcpy (&ipc_racy_first, from, sizeof (type)); \
+      memcpy (&ipc_racy_last, (const uint8_t *) (from) + (size) - sizeof (type), sizeof (type)); \
+      memcpy (to, &ipc_racy_first, sizeof (type)); \
+      memcpy ((uint8_t *) (to) + (size) - sizeof (type), &ipc_racy_last, sizeof (type)); \
+    } \
+  while (0)
+
+typedef uint64_t IpcRacyPiece __attribute__ ((vector_size (16)));
+
+static inline void
+ipc_racy_copy_little (void *to, const void *from, size_t size)
+{
+  if (size >= 32)
+    {
+      IPC_RACY_COPY_ENDS (IpcRacyPiece, to, from, size);
+      IPC_RACY_COPY_ENDS (IpcRacyPiece, (uint8_t *) to + 16, (const uint8_t *) from + 16, size - 32);
+    }
+  else if (size >= 16)
+    IPC_RACY_COPY_ENDS (IpcRacyPiece, to, from, size);
+  else if (size >= 8)
+    IPC_RACY_COPY_ENDS (uint64_t, to, from, size);
+  else if (size >= 4)
+    IPC_RACY_COPY_ENDS (uint32_t, to, from, size);
+  else
+    {
+      uint8_t middle = ((const uint8_t *) from)[size / 2];
+
+      IPC_RACY_COPY_ENDS (uint8_t, to, from, size);
+      ((uint8_t *) to)[size / 2] = middle;
+    }
+}
+#endif
+
 /* The same for much that another processor has in its cache and is going to read: to take each line over from there
  * first is most of what it costs, so the stores go past the caches. */
 #if defined(__x86_64__) && !defined(IPC_RACES)

@@ -121,6 +121,7 @@ ipc_file_board_open (IpcFileBoard *self, int folder_fd, dev_t device, ino_t inod
   if (!attach_or_create (self, folder_fd, error))
     return FALSE;
   init_listeners (&self->listeners, &self->object.file, self->object.presence);
+  self->sequence = &get_block (&self->object.file)->sequence;
   return TRUE;
 }
 
@@ -130,10 +131,4 @@ ipc_file_board_close (IpcFileBoard *self, int folder_fd)
   ipc_shared_object_close (&self->object);
   if (folder_fd >= 0)
     ipc_shared_object_remove_idle (&ipc_file_board_class, folder_fd, self->name, 0, NULL);
-}
-
-_Atomic guint32 *
-ipc_file_board_get_sequence (const IpcFileBoard *self)
-{
-  return &get_block (&self->object.file)->sequence;
 }

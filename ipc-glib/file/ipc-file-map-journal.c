@@ -47,15 +47,14 @@ recover (IpcFileMap *self, GError **error)
   return done && ipc_file_map_refresh (self, error);
 }
 
-/* With the lock, nobody is writing a transaction. */
-static void
-make_even (IpcFileMap *self)
+void
+ipc_file_map_rest (IpcFileMap *self)
 {
-  _Atomic guint32 *sequence = ipc_file_board_get_sequence (&self->board);
-  guint32 odd = atomic_load (sequence);
+  _Atomic guint32 *sequence = self->board.sequence;
+  guint32 present = atomic_load (sequence);
 
-  if (odd % 2 != 0)
-    atomic_compare_exchange_strong (sequence, &odd, odd + 1);
+  if (!ipc_file_map_is_at_rest (present))
+    atomic_compare_exchange_strong (sequence, &present, (present / IPC_FILE_STATES + 1) * IPC_FILE_STATES);
 }
 
 /* ---- locking ---- */
@@ -107,7 +106,7 @@ ipc_file_map_lock_journal (IpcFileMap *self, gboolean create, GError **error)
     {
       if (ipc_journal_is_settled (self->journal) || recover (self, error))
         {
-          make_even (self);
+          ipc_file_map_rest (self);
           return TRUE;
         }
       ipc_journal_unlock (self->journal);
@@ -123,19 +122,36 @@ ipc_file_map_unlock_journal (IpcFileMap *self)
   g_mutex_unlock (&self->journal_mutex);
 }
 
+/* Whoever is syncing his record lives, and nobody has to wait for that. If it is a thread of this process, or one waits for him, it has
+ * the mutex. */
+static gboolean
+is_being_recorded (IpcFileMap *self, guint32 sequence)
+{
+  gboolean is_locked;
+
+  if (sequence % IPC_FILE_STATES != IPC_FILE_RECORDING)
+    return FALSE;
+  if (!g_mutex_trylock (&self->journal_mutex))
+    return TRUE;
+  is_locked = self->journal != NULL && ipc_journal_is_locked (self->journal);
+  g_mutex_unlock (&self->journal_mutex);
+  return is_locked;
+}
+
 gboolean
 ipc_file_map_settle (IpcFileMap *self, GError **error)
 {
   for (guint i = 0; i < MAX_SETTLES; i++)
     {
+      guint32 sequence = ipc_file_map_begin_look (self);
       g_autoptr(GError) reason = NULL;
 
-      if (ipc_file_map_begin_look (self) % 2 == 0)
+      if (ipc_file_map_is_at_rest (sequence) || is_being_recorded (self, sequence))
         return TRUE;
       if (ipc_file_map_lock_journal (self, FALSE, &reason))
         ipc_file_map_unlock_journal (self);
       else if (reason == NULL)
-        make_even (self);
+        ipc_file_map_rest (self);
       else
         {
           g_propagate_error (error, g_steal_pointer (&reason));

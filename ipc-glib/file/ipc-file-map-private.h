@@ -33,6 +33,7 @@ typedef struct
   _Atomic (IpcMap *) map;       /* (owned) the newest one; (mutex mutex) to set it */
   _Atomic guint64 size;
   _Atomic guint64 known;
+  _Atomic guint n_broken;       /* how often bytes were touched that were gone, and are there again or were cut off */
 
   IpcDirty dirty;
   GMutex sync_mutex;
@@ -69,6 +70,8 @@ gboolean    ipc_file_map_checkpoint (IpcFileMap *self, GError **error);
  * that there is none. */
 gboolean    ipc_file_map_lock_journal   (IpcFileMap *self, gboolean create, GError **error);
 void        ipc_file_map_unlock_journal (IpcFileMap *self);
+/* With the lock: nobody is writing a transaction. */
+void        ipc_file_map_rest           (IpcFileMap *self);
 /* A transaction is being written, or somebody died over it: returns when that is over. */
 gboolean    ipc_file_map_settle         (IpcFileMap *self, GError **error);
 
@@ -77,16 +80,23 @@ gboolean    ipc_file_map_settle         (IpcFileMap *self, GError **error);
 /* Makes all of these writes or none. */
 gboolean    ipc_file_map_commit         (IpcFileMap *self, const IpcJournalRange *ranges, gsize n, gboolean durable, GError **error);
 
-/* The pair keeps it from being written in between: an odd one is not to be read under. */
+/* The pair tells whether it was written in between. Unless it is at rest, ipc_file_map_settle() comes first; and nothing is read while it
+ * is being written. */
 static inline guint32
 ipc_file_map_begin_look (IpcFileMap *self)
 {
-  return atomic_load_explicit (ipc_file_board_get_sequence (&self->board), memory_order_acquire);
+  return atomic_load_explicit (self->board.sequence, memory_order_acquire);
+}
+
+static inline gboolean
+ipc_file_map_is_at_rest (guint32 sequence)
+{
+  return G_LIKELY (sequence % IPC_FILE_STATES == IPC_FILE_AT_REST);
 }
 
 static inline gboolean
 ipc_file_map_end_look (IpcFileMap *self, guint32 sequence)
 {
   ipc_racy_fence (memory_order_acquire);
-  return atomic_load_explicit (ipc_file_board_get_sequence (&self->board), memory_order_relaxed) == sequence;
+  return atomic_load_explicit (self->board.sequence, memory_order_relaxed) == sequence;
 }

@@ -2,6 +2,7 @@
 #include "file/ipc-file-map-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -104,26 +105,32 @@ static gboolean
 restore_locked (IpcFileMap *self, GError **error)
 {
   for (IpcMap *map = atomic_load (&self->map); map != NULL; map = map->older)
-    if (ipc_guard_is_broken (map->guard) && !ipc_map_restore (map, self->opened.fd))
-      {
-        ipc_error_set_errno (error, errno, "file \"%s\": cannot be mapped again", self->opened.path);
-        return FALSE;
-      }
+    {
+      if (!ipc_guard_is_broken (map->guard))
+        continue;
+      atomic_fetch_add (&self->n_broken, 1);
+      if (!ipc_map_restore (map, self->opened.fd))
+        {
+          ipc_error_set_errno (error, errno, "file \"%s\": cannot be mapped again", self->opened.path);
+          return FALSE;
+        }
+    }
   return TRUE;
 }
 
 static gboolean
 refresh_locked (IpcFileMap *self, GError **error)
 {
-  struct stat status;
+  struct statx status;
   guint64 size;
 
-  if (fstat (self->opened.fd, &status) != 0)
+  /* Nothing of its times: who asks for them makes the next write note a finer one (Linux 6.13). */
+  if (statx (self->opened.fd, "", AT_EMPTY_PATH, STATX_SIZE, &status) != 0)
     {
       ipc_error_set_errno (error, errno, "cannot look at file \"%s\"", self->opened.path);
       return FALSE;
     }
-  size = MIN ((guint64) status.st_size, IPC_FILE_MAX_SIZE);
+  size = MIN (status.stx_size, IPC_FILE_MAX_SIZE);
   if (!restore_locked (self, error) || !map_locked (self, size, error))
     return FALSE;
   atomic_store (&self->size, size);

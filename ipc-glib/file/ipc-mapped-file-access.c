@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/ipc-error-private.h"
 #include "file/ipc-mapped-file-private.h"
@@ -65,13 +66,19 @@ is_intact (const IpcMap *bytes)
   return G_LIKELY (!ipc_guard_is_broken (bytes->guard));
 }
 
+static inline gboolean
+is_located (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, const IpcMap *bytes)
+{
+  return G_LIKELY (self->forks == ipc_fork_generation () && !IPC_READ_ONCE (self->is_unmapped) && (self->access & access) == access &&
+                   is_within (offset, length, atomic_load_explicit (&self->map->size, memory_order_acquire)) && is_intact (bytes));
+}
+
 /* Where LENGTH bytes from OFFSET on are. Here is only what holds nearly always; what does not goes the long way, which knows why. */
 static inline gboolean
 locate (IpcMappedFile *self, IpcAccess access, gsize offset, gsize length, IpcMap **bytes, GError **error)
 {
   *bytes = atomic_load_explicit (&self->map->map, memory_order_acquire);
-  if (G_LIKELY (self->forks == ipc_fork_generation () && !IPC_READ_ONCE (self->is_unmapped) && (self->access & access) == access &&
-                is_within (offset, length, atomic_load_explicit (&self->map->size, memory_order_acquire)) && is_intact (*bytes)))
+  if (is_located (self, access, offset, length, *bytes))
     return TRUE;
   if (!ipc_mapped_file_check_range (self, access, offset, length, error))
     return FALSE;
@@ -106,10 +113,20 @@ try_read (IpcFileMap *map, const IpcMap *bytes, gsize offset, gpointer buffer, g
 {
   guint32 sequence = ipc_file_map_begin_look (map);
 
-  if (G_UNLIKELY (sequence % 2 != 0))
+  if (!ipc_file_map_is_at_rest (sequence) && (sequence % IPC_FILE_STATES != IPC_FILE_RECORDING || !ipc_file_map_settle (map, NULL)))
     return FALSE;
   ipc_racy_copy (buffer, bytes->bytes + offset, length);
   return is_intact (bytes) && ipc_file_map_end_look (map, sequence);
+}
+
+/* Of a file that is long enough, and cannot be mapped all the same: there is a hole, for which the disk has no room. To read that needs none. */
+static gboolean
+try_read_hole (IpcFileMap *map, gsize offset, gpointer buffer, gsize length)
+{
+  guint32 sequence = ipc_file_map_begin_look (map);
+
+  return ipc_file_map_is_at_rest (sequence) &&
+         TEMP_FAILURE_RETRY (pread (map->opened.fd, buffer, length, (off_t) offset)) == (gssize) length && ipc_file_map_end_look (map, sequence);
 }
 
 /* Where others write one transaction after the other: not while this reads. */
@@ -166,6 +183,9 @@ ipc_mapped_file_read_into (IpcMappedFile *self, gsize offset, gpointer buffer, g
       if (!ipc_file_map_settle (self->map, error) ||
           (!is_intact (bytes) && !check_again (self, IPC_ACCESS_READ, offset, length, &n_tries, error)))
         return FALSE;
+      /* Who may not write cannot fill it. */
+      if (n_tries > 1 && !self->map->writable && try_read_hole (self->map, offset, buffer, length))
+        break;
       if (++n_changes > MAX_CHANGES)
         {
           if (!read_undisturbed (self, bytes, offset, buffer, length, error))
@@ -175,6 +195,55 @@ ipc_mapped_file_read_into (IpcMappedFile *self, gsize offset, gpointer buffer, g
     }
   ipc_mapped_file_stamp (self, FALSE);
   return TRUE;
+}
+
+/* The bytes are there. */
+static G_GNUC_NO_INLINE gboolean
+end_write (IpcMappedFile *self, gsize offset, gsize length)
+{
+  ipc_dirty_mark (&self->map->dirty, offset, length);
+  ipc_listeners_ring_elsewhere (&self->map->board.listeners);
+  ipc_mapped_file_stamp (self, TRUE);
+  return TRUE;
+}
+
+static G_GNUC_NO_INLINE gboolean
+write_anyhow (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length, GError **error)
+{
+  IpcMap *bytes;
+  guint n_tries = 0;
+
+  g_return_val_if_fail (ipc_mapped_file_check (self), FALSE);
+  g_return_val_if_fail (data != NULL || length == 0, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (!locate (self, IPC_ACCESS_WRITE, offset, length, &bytes, error))
+    return FALSE;
+  if (length == 0)
+    return TRUE;
+  do
+    {
+      /* What a dead process has left of a transaction would be written over this later. */
+      if (!ipc_file_map_is_at_rest (ipc_file_map_begin_look (self->map)) && !ipc_file_map_settle (self->map, error))
+        return FALSE;
+      ipc_racy_copy (bytes->bytes + offset, data, length);
+      if (G_LIKELY (is_intact (bytes)))
+        return end_write (self, offset, length);
+    }
+  while (check_again (self, IPC_ACCESS_WRITE, offset, length, &n_tries, error));
+  return FALSE;
+}
+
+/* A little, where nothing is in the way. FALSE: nothing is written, or the bytes are gone. */
+static inline gboolean
+write_little (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length)
+{
+  const IpcMap *bytes = atomic_load_explicit (&self->map->map, memory_order_acquire);
+
+  if (!is_located (self, IPC_ACCESS_WRITE, offset, length, bytes) || !ipc_file_map_is_at_rest (ipc_file_map_begin_look (self->map)))
+    return FALSE;
+  ipc_racy_copy_little (bytes->bytes + offset, data, length);
+  return is_intact (bytes);
 }
 
 /**
@@ -196,33 +265,16 @@ ipc_mapped_file_read_into (IpcMappedFile *self, gsize offset, gpointer buffer, g
 gboolean
 ipc_mapped_file_write_data (IpcMappedFile *self, gsize offset, gconstpointer data, gsize length, GError **error)
 {
-  IpcMap *bytes;
-  guint n_tries = 0;
+  gboolean is_little = ipc_mapped_file_is_usual (self) && data != NULL && length > 0 && length <= IPC_RACY_LITTLE && (error == NULL || *error == NULL);
 
-  g_return_val_if_fail (ipc_mapped_file_check (self), FALSE);
-  g_return_val_if_fail (data != NULL || length == 0, FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  if (!locate (self, IPC_ACCESS_WRITE, offset, length, &bytes, error))
-    return FALSE;
-  if (length == 0)
-    return TRUE;
-  do
-    {
-      /* What a dead process has left of a transaction would be written over this later. */
-      if (G_UNLIKELY (ipc_file_map_begin_look (self->map) % 2 != 0) && !ipc_file_map_settle (self->map, error))
-        return FALSE;
-      ipc_racy_copy (bytes->bytes + offset, data, length);
-      if (G_LIKELY (is_intact (bytes)))
-        {
-          ipc_dirty_mark (&self->map->dirty, offset, length);
-          ipc_listeners_ring_elsewhere (&self->map->board.listeners);
-          ipc_mapped_file_stamp (self, TRUE);
-          return TRUE;
-        }
-    }
-  while (check_again (self, IPC_ACCESS_WRITE, offset, length, &n_tries, error));
-  return FALSE;
+  /* A store that misses the cache is in a queue of the processor until it is done, and some dozens fit into that. So that many of them are
+   * under way at the same time, there is next to no other store here, not even for a call. */
+  if (!is_little || !write_little (self, offset, data, length))
+    return write_anyhow (self, offset, data, length, error);
+  if (!ipc_dirty_is_marked (&self->map->dirty, offset, length) || ipc_listeners_is_any_armed_elsewhere (&self->map->board.listeners))
+    return end_write (self, offset, length);
+  ipc_mapped_file_stamp (self, TRUE);
+  return TRUE;
 }
 
 /**
@@ -396,6 +448,21 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
   return fd;
 }
 
+/* What was written through a view where the file had no bytes went nowhere, and nobody knows what that was: so that is told of once. */
+static gboolean
+check_lost (IpcMappedFile *self, gsize offset, gsize length, GError **error)
+{
+  guint n_broken = atomic_load (&self->map->n_broken);
+
+  if (atomic_exchange (&self->n_broken, n_broken) == n_broken)
+    return TRUE;
+  if (check_holes (self, offset, length, error))
+    g_set_error (error, IPC_ERROR, IPC_ERROR_CORRUPT,
+                 "file \"%s\": what was written by other means is lost: another process has truncated it, or made a hole in it, meanwhile",
+                 ipc_mapped_file_describe (self));
+  return FALSE;
+}
+
 /**
  * ipc_mapped_file_mark_dirty:
  * @self: the file
@@ -406,7 +473,11 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
  * Says that bytes were written by other means than the methods of this object: through [method@Ipc.MappedFile.peek], or a map of one's own.
  * They are synced with the others then, and other processes hear of it.
  *
- * Errors: those of [method@Ipc.MappedFile.write].
+ * It asks the system how long the file is. Where another process has truncated it meanwhile, bytes that were written behind its end are lost,
+ * also if it is as long as before again: write once more then.
+ *
+ * Errors: those of [method@Ipc.MappedFile.write]; %IPC_ERROR_CORRUPT and %IPC_ERROR_NO_SPACE also if something that was written since the
+ * last call may be lost.
  *
  * Returns: %FALSE with @error set
  *
@@ -415,17 +486,10 @@ ipc_mapped_file_dup_fd (IpcMappedFile *self, GError **error)
 gboolean
 ipc_mapped_file_mark_dirty (IpcMappedFile *self, gsize offset, gsize length, GError **error)
 {
-  IpcMap *bytes;
-
   g_return_val_if_fail (IPC_IS_MAPPED_FILE (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!locate (self, IPC_ACCESS_WRITE, offset, length, &bytes, error))
+  if (!ipc_mapped_file_check_range (self, IPC_ACCESS_WRITE, offset, length, error))
     return FALSE;
-  if (length == 0)
-    return TRUE;
-  ipc_dirty_mark (&self->map->dirty, offset, length);
-  ipc_listeners_ring_elsewhere (&self->map->board.listeners);
-  ipc_mapped_file_stamp (self, TRUE);
-  return TRUE;
+  return length == 0 || (check_lost (self, offset, length, error) && end_write (self, offset, length));
 }

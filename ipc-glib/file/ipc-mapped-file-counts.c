@@ -5,8 +5,22 @@
 #include "ipc-mapped-file.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include "file/ipc-mapped-file-private.h"
+
+void
+ipc_mapped_file_stamp_time (IpcMappedFile *self, gboolean modified)
+{
+  struct timespec now;
+  gint64 time;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+  time = (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+  atomic_store_explicit (&self->last_accessed, time, memory_order_relaxed);
+  if (modified)
+    atomic_store_explicit (&self->last_modified, time, memory_order_relaxed);
+}
 
 /**
  * ipc_mapped_file_get_id: (get-property id)

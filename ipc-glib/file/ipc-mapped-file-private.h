@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <time.h>
-
 #include "base/ipc-listening-private.h"
 #include "base/ipc-once-private.h"
 #include "base/ipc-pulse-private.h"
 #include "core/ipc-racy-copy.h"
+#include "core/ipc-ticks.h"
 #include "file/ipc-file-map-private.h"
 #include "ipc-mapped-file-transaction.h"
 #include "ipc-mapped-file.h"
@@ -43,10 +42,13 @@ struct _IpcMappedFile
   gint64 created_at;            /* µs UTC */
   gint durability;              /* (atomic) IpcDurability */
   gint n_uses;                  /* (atomic): transactions */
+  _Atomic guint n_broken;       /* of MAP, that was told of by mark_dirty() */
 
   _Atomic guint64 access_count;
   _Atomic gint64 last_accessed; /* µs UTC */
   _Atomic gint64 last_modified;
+  _Atomic guint64 accessed_ticks; /* when they were set */
+  _Atomic guint64 modified_ticks;
 
   GMutex mutex;
   int lock_fd;                  /* (mutex mutex) to set it; fork-guarded; -1: nothing was locked yet */
@@ -64,10 +66,17 @@ struct _IpcMappedFile
 /* IPC_IS_MAPPED_FILE(), where every nanosecond counts. */
 extern gpointer ipc_mapped_file_class;
 
+/* FALSE: perhaps. */
+static inline gboolean
+ipc_mapped_file_is_usual (gpointer file)
+{
+  return G_LIKELY (file != NULL && ((GTypeInstance *) file)->g_class == ipc_mapped_file_class);
+}
+
 static inline gboolean
 ipc_mapped_file_check (gpointer file)
 {
-  return G_LIKELY (file != NULL && ((GTypeInstance *) file)->g_class == ipc_mapped_file_class) || IPC_IS_MAPPED_FILE (file);
+  return ipc_mapped_file_is_usual (file) || IPC_IS_MAPPED_FILE (file);
 }
 
 /* ---- making ---- */
@@ -110,19 +119,17 @@ ipc_mapped_file_use (IpcMappedFile *self, gint n)
 /* ipc-mapped-file-transaction.c: (transfer full) */
 IpcMappedFileTransaction *ipc_mapped_file_transaction_new (IpcMappedFile *file);
 
+/* ipc-mapped-file-counts.c */
+void           ipc_mapped_file_stamp_time   (IpcMappedFile *self, gboolean modified);
+
 /* It was used. */
 static inline void
 ipc_mapped_file_stamp (IpcMappedFile *self, gboolean modified)
 {
-  struct timespec now;
-  gint64 time;
   guint64 count = atomic_load_explicit (&self->access_count, memory_order_relaxed);
 
-  clock_gettime (CLOCK_REALTIME_COARSE, &now);
-  time = (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
   /* Two at the same moment may count as one: to count exactly would cost more than the rest. */
   atomic_store_explicit (&self->access_count, count + 1, memory_order_relaxed);
-  atomic_store_explicit (&self->last_accessed, time, memory_order_relaxed);
-  if (modified)
-    atomic_store_explicit (&self->last_modified, time, memory_order_relaxed);
+  if (!ipc_ticks_are_few (modified ? &self->modified_ticks : &self->accessed_ticks))
+    ipc_mapped_file_stamp_time (self, modified);
 }

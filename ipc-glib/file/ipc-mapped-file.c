@@ -305,6 +305,7 @@ ipc_mapped_file_new_for_map (IpcFileMap *map, IpcAccess access, IpcMappedFileLim
   IpcMappedFile *self = g_object_new (IPC_TYPE_MAPPED_FILE, NULL);
 
   self->map = map;
+  atomic_init (&self->n_broken, atomic_load (&map->n_broken));
   self->access = access;
   self->limits = g_atomic_rc_box_acquire (limits);
   self->context = g_main_context_ref (context);

@@ -3,8 +3,8 @@
  * The redo journal: transactions that are killed after their instructions and at random, and whose disk loses its power at any system
  * call. Each transaction writes its number into all blocks of a file, so that one that was made in part is seen.
  *
- * A power cut is what a disk may have then: of each sector, what was last synced, or what was written since. fdatasync() and
- * pwrite() are stood in front of, to know when something was synced, and to cut the power in between.
+ * A power cut is what a disk may have then: of each sector, what was last synced, or what was written since. fdatasync(), pwrite() and
+ * pwritev2() are stood in front of, to know when something was synced, and to cut the power in between.
  */
 #include "core/ipc-journal.h"
 
@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,8 +26,11 @@
 #define BLOCK 1200u             /* three sectors, or a part of them */
 #define N_BLOCKS 8u
 #define DISTANCE 5000u
+#define N_RANGES (N_BLOCKS + 2)
 #define COUNTER (N_BLOCKS * DISTANCE)
-#define DATA_SIZE (COUNTER + 8)
+#define FILLER (COUNTER + 8)
+#define MAX_FILLER 3000u        /* so that a record of a generation does not begin where one of the last did */
+#define DATA_SIZE (FILLER + MAX_FILLER)
 #define JOURNAL_SIZE 65536u     /* of five transactions, so that generations end */
 #define SECTOR 512u
 #define LIVE_AT 2048u           /* where the page cache is vouched for */
@@ -92,13 +96,16 @@ fill (guint8 block[BLOCK], guint64 number)
 }
 
 static gboolean
-append (Table *table, guint64 number, gboolean durable, guint8 block[BLOCK], IpcJournalRange ranges[N_BLOCKS + 1], IpcFault *fault)
+append (Table *table, guint64 number, gboolean durable, guint8 block[BLOCK], IpcJournalRange ranges[N_RANGES], IpcFault *fault)
 {
+  static const guint8 filler[MAX_FILLER];
+
   fill (block, number);
   for (guint i = 0; i < N_BLOCKS; i++)
     ranges[i] = (IpcJournalRange){ (guint64) i * DISTANCE, BLOCK, block };
   ranges[N_BLOCKS] = (IpcJournalRange){ COUNTER, 8, block };
-  return ipc_journal_append (table->journal, table->fd, ranges, N_BLOCKS + 1, DATA_SIZE, durable, fault);
+  ranges[N_BLOCKS + 1] = (IpcJournalRange){ FILLER, number * 2654435761u % MAX_FILLER, filler };
+  return ipc_journal_append (table->journal, table->fd, ranges, N_RANGES, DATA_SIZE, durable, fault);
 }
 
 static void cut_maybe (void);
@@ -107,13 +114,13 @@ static void cut_maybe (void);
 static void
 transact (Table *table, guint64 number, gboolean durable)
 {
-  IpcJournalRange ranges[N_BLOCKS + 1];
+  IpcJournalRange ranges[N_RANGES];
   guint8 block[BLOCK];
   IpcFault fault = { 0 };
 
   if (!append (table, number, durable, block, ranges, &fault))
     g_error ("%s", fault.message);
-  for (guint i = 0; i <= N_BLOCKS; i++)
+  for (guint i = 0; i < N_RANGES; i++)
     {
       cut_maybe ();
       memcpy (table->map + ranges[i].offset, ranges[i].data, ranges[i].length);
@@ -177,12 +184,44 @@ test_lock (IpcTest *test)
   ipc_journal_unlock (table.journal);
   lock_and_recover (&other);
   ipc_journal_unlock (other.journal);
-  /* Who removes it takes nobody's lock for another's. */
+  /* Who removes it takes nobody's lock for another's, once the others have noticed. */
   g_assert_no_errno (unlinkat (table.directory_fd, ".x.journal", 0));
-  g_assert_false (ipc_journal_lock (other.journal, SECOND, &fault));
+  while (ipc_journal_lock (other.journal, SECOND, &fault))
+    ipc_journal_unlock (other.journal);
   g_assert_cmpint (fault.code, ==, IPC_FAULT_NOT_FOUND);
   table_close (&other);
   table_close (&table);
+}
+
+/* Whoever goes with the lock has died, and whoever comes after that is another one. */
+static void
+test_lock_of_dead (IpcTest *test)
+{
+  Table table, other, next;
+  IpcFault fault = { 0 };
+
+  table_open (&table, test->directory);
+  table_open (&other, test->directory);
+  lock_and_recover (&table);
+  g_assert_true (ipc_journal_is_locked (table.journal));
+  g_assert_true (ipc_journal_is_locked (other.journal));
+  table_close (&table);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  lock_and_recover (&other);
+  ipc_journal_unlock (other.journal);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  table_open (&table, test->directory);
+  lock_and_recover (&table);
+  table_close (&table);
+  table_open (&next, test->directory);
+  g_assert_false (ipc_journal_is_locked (other.journal));
+  g_assert_true (ipc_journal_lock (other.journal, SECOND / 100, &fault));
+  g_assert_false (ipc_journal_lock (next.journal, SECOND / 100, &fault));
+  ipc_journal_unlock (other.journal);
+  lock_and_recover (&next);
+  ipc_journal_unlock (next.journal);
+  table_close (&next);
+  table_close (&other);
 }
 
 static void
@@ -207,11 +246,37 @@ test_large_record (IpcTest *test)
   table_close (&table);
 }
 
+/* Who has just looked at the journal finds a record all the same for which another one has made it longer, and died. */
+static void
+test_large_record_of_dead (IpcTest *test)
+{
+  g_autofree guint8 *bytes = g_malloc (DATA_SIZE);
+  Table table, other;
+
+  table_open (&other, test->directory);
+  for (guint8 i = 1; i <= 20; i++)
+    {
+      const IpcJournalRange ranges[] = { { 0, DATA_SIZE, bytes }, { 0, DATA_SIZE, bytes }, { 0, i * 1000u, bytes } };
+
+      memset (bytes, i, DATA_SIZE);
+      table_open (&table, test->directory);
+      lock_and_recover (&other);
+      ipc_journal_unlock (other.journal);
+      lock_and_recover (&table);
+      g_assert_true (ipc_journal_append (table.journal, table.fd, ranges, G_N_ELEMENTS (ranges), DATA_SIZE, false, NULL));
+      table_close (&table);
+      lock_and_recover (&other);
+      ipc_journal_unlock (other.journal);
+      g_assert_cmpmem (other.map, DATA_SIZE, bytes, DATA_SIZE);
+    }
+  table_close (&other);
+}
+
 /* A file that takes the place of another one has nothing to do with its journal. */
 static void
 test_other_file (IpcTest *test)
 {
-  IpcJournalRange ranges[N_BLOCKS + 1];
+  IpcJournalRange ranges[N_RANGES];
   guint8 block[BLOCK];
   IpcFault fault = { 0 };
   Table table;
@@ -301,6 +366,7 @@ static struct
   guint n_cuts;
   guint n_new;                  /* where the one that was begun was there */
   guint n_wanted;
+  gboolean is_paused;
 } power;
 
 static guint8 *
@@ -314,8 +380,9 @@ load (const char *directory, const char *name, gsize *size)
   return (guint8 *) bytes;
 }
 
-static void
-note_synced (int fd)
+/* (nullable) */
+static Disk *
+find_disk (int fd)
 {
   char link[64];
   g_autofree char *path = NULL;
@@ -325,10 +392,31 @@ note_synced (int fd)
   for (guint i = 0; path != NULL && i < G_N_ELEMENTS (disks); i++)
     if (g_str_has_suffix (path, disks[i].name) && g_str_has_prefix (path, power.directory) &&
         strlen (path) == strlen (power.directory) + 1 + strlen (disks[i].name))
-      {
-        g_free (disks[i].synced);
-        disks[i].synced = load (power.directory, disks[i].name, &disks[i].size);
-      }
+      return &disks[i];
+  return NULL;
+}
+
+static void
+note_synced (int fd)
+{
+  Disk *disk = find_disk (fd);
+
+  if (disk == NULL)
+    return;
+  g_free (disk->synced);
+  disk->synced = load (power.directory, disk->name, &disk->size);
+}
+
+/* Of nothing else is it known. */
+static void
+note_bytes_synced (int fd, const void *bytes, gsize size, gsize offset)
+{
+  Disk *disk = find_disk (fd);
+
+  if (disk == NULL)
+    return;
+  g_assert_cmpuint (offset + size, <=, disk->size);
+  memcpy (disk->synced + offset, bytes, size);
 }
 
 /* Of each sector, what was synced or what was written; how often which, differs from cut to cut. */
@@ -415,7 +503,7 @@ cut (void)
 static void
 cut_maybe (void)
 {
-  if (power.directory != NULL && power.n_cuts < power.n_wanted && g_rand_int_range (power.rand, 0, 8) == 0)
+  if (power.directory != NULL && !power.is_paused && power.n_cuts < power.n_wanted && g_rand_int_range (power.rand, 0, 8) == 0)
     cut ();
 }
 
@@ -446,6 +534,23 @@ pwrite (int fd, const void *bytes, size_t size, off_t offset)
 
   cut_maybe ();
   n = syscall (SYS_pwrite64, fd, bytes, size, offset);
+  cut_maybe ();
+  return n;
+}
+
+/* What is written and synced at once. */
+ssize_t
+pwritev2 (int fd, const struct iovec *pieces, int n_pieces, off_t offset, int flags)
+{
+  ssize_t n;
+
+  g_assert_cmpint (n_pieces, ==, 1);
+  g_assert_cmpint (flags, ==, RWF_DSYNC);
+  n = pwrite (fd, pieces->iov_base, pieces->iov_len, offset);
+  if (power.image == NULL)
+    g_assert_no_errno ((int) syscall (SYS_fdatasync, fd));
+  if (n > 0 && power.directory != NULL)
+    note_bytes_synced (fd, pieces->iov_base, (gsize) n, (gsize) offset);
   cut_maybe ();
   return n;
 }
@@ -497,9 +602,15 @@ test_power_cuts (IpcTest *test)
           power.counter = counter;
         }
       counter = i;
+      /* Of what is not promised, the cut may leave some; but what is promised after that is of no use without it. */
+      power.is_paused = g_rand_int_range (power.rand, 0, 4) == 0;
+      if (power.is_paused)
+        transact (&table, i, false);
       transact (&table, i, true);
+      power.is_paused = FALSE;
       power.promised = i;
       power.counter = i;
+      cut_maybe ();
       ipc_journal_unlock (table.journal);
       g_assert_cmpuint (check_whole (&table), ==, i);
     }
@@ -600,9 +711,10 @@ static void
 walk_cb (gpointer data)
 {
   const IpcJournalRange ranges[] = { { 0, sizeof walked_block, walked_block }, { COUNTER - 16, sizeof walked_block, walked_block } };
+  gboolean durable = GPOINTER_TO_INT (data) % 2 == 0;
 
   if (!ipc_journal_lock (walked.journal, SECOND, NULL) || !ipc_journal_recover (walked.journal, walked.fd, NULL) ||
-      !ipc_journal_append (walked.journal, walked.fd, ranges, 2, DATA_SIZE, true, NULL))
+      !ipc_journal_append (walked.journal, walked.fd, ranges, 2, DATA_SIZE, durable, NULL))
     _exit (2);
   for (guint i = 0; i < 2; i++)
     memcpy (walked.map + ranges[i].offset, walked_block, sizeof walked_block);
@@ -693,7 +805,9 @@ main (int argc, char **argv)
   ipc_test_init (&argc, &argv, NULL);
   ipc_test_add ("/core/journal/transactions", test_transactions);
   ipc_test_add ("/core/journal/lock", test_lock);
+  ipc_test_add ("/core/journal/lock-of-dead", test_lock_of_dead);
   ipc_test_add ("/core/journal/large-record", test_large_record);
+  ipc_test_add ("/core/journal/large-record-of-dead", test_large_record_of_dead);
   ipc_test_add ("/core/journal/other-file", test_other_file);
   ipc_test_add ("/core/journal/foreign", test_foreign);
   ipc_test_add ("/core/journal/power-cuts", test_power_cuts);

@@ -263,6 +263,32 @@ test_dup_fd (IpcTest *test)
 
 /* ── Syncing ── */
 
+/* A little is not written in the same way as more. */
+static void
+test_lengths (IpcTest *test)
+{
+  g_auto(Fixture) fixture = { 0 };
+  g_autoptr(GError) error = NULL;
+  guint8 data[100], expected[SIZE] = { 0 }, found[SIZE];
+
+  fixture_init (&fixture, test);
+  for (guint length = 1; length <= sizeof data; length++)
+    for (guint i = 0; i < 4; i++)
+      {
+        gsize offset = (const gsize[]){ 0, PAGE - length / 2, 5000 + length, SIZE - length }[i];
+
+        for (guint at = 0; at < length; at++)
+          data[at] = expected[offset + at] = (guint8) (7 * length + i + at);
+        g_assert_true (ipc_mapped_file_write_data (fixture.file, offset, data, length, &error));
+        g_assert_true (ipc_mapped_file_read_into (fixture.file, 0, found, SIZE, &error));
+        g_assert_cmpmem (found, SIZE, expected, SIZE);
+        g_assert_cmpuint (ipc_mapped_file_get_dirty_bytes (fixture.file), ==, i == 0 ? PAGE : i == 3 ? SIZE : 2 * PAGE);
+        if (i == 3)
+          g_assert_true (ipc_mapped_file_sync (fixture.file, 0, 0, NULL, &error));
+      }
+  g_assert_no_error (error);
+}
+
 static void
 test_dirty (IpcTest *test)
 {
@@ -425,6 +451,7 @@ main (int argc, char **argv)
   ipc_test_add ("/file/file/shared", test_shared);
   ipc_test_add ("/file/file/views", test_views);
   ipc_test_add ("/file/file/dup-fd", test_dup_fd);
+  ipc_test_add ("/file/file/lengths", test_lengths);
   ipc_test_add ("/file/file/dirty", test_dirty);
   ipc_test_add ("/file/file/sync-async", test_sync_async);
   ipc_test_add ("/file/file/dropped-while-syncing", test_dropped_while_syncing);

@@ -163,6 +163,26 @@ full_hole (Fixture *self, GError **error)
   file_test_assert_value (self->file, 0, 2, HOLE_AT);
 }
 
+/* It reads as zero where nobody may fill it, as it does by other means. */
+static void
+full_hole_read_only (Fixture *self, GError **error)
+{
+  g_autoptr(IpcMappedFile) reader = NULL;
+  g_autoptr(IpcMappedFileManager) other = file_test_manager_new ("/scope");
+
+  map (self, SMALL);
+  reader = ipc_mapped_file_manager_map_file (other, PATH, 0, IPC_ACCESS_READ, error);
+  make_hole ();
+  ipc_test_disk_fill ();
+  file_test_assert_value (reader, HOLE_AT, 0, HOLE);
+  file_test_assert_value (reader, 0, 1, HOLE_AT);
+  file_test_assert_value (reader, HOLE_AT + HOLE, 1, SMALL - HOLE_AT - HOLE);
+  ipc_test_disk_free ();
+  file_test_write_value (self->file, HOLE_AT, 3, HOLE);
+  file_test_assert_value (reader, HOLE_AT, 3, HOLE);
+  g_assert_true (ipc_mapped_file_unmap (reader, error));
+}
+
 /* What is in the journal already is done when there is room; until then, nobody reads half of it. */
 static void
 full_hole_commit (Fixture *self, GError **error)
@@ -197,6 +217,7 @@ static const struct
   { "large-commit", full_large_commit },
   { "sparse", full_sparse },
   { "hole", full_hole },
+  { "hole-read-only", full_hole_read_only },
   { "hole-commit", full_hole_commit },
 };
 

@@ -252,6 +252,36 @@ test_truncated (IpcTest *test)
   g_assert_cmpuint (((const guint8 *) g_bytes_get_data (view, NULL))[50000], ==, 4);
 }
 
+/* What was written by other means, where there is no file any more, or was none meanwhile. */
+static void
+test_truncated_marked (IpcTest *test)
+{
+  g_auto(Fixture) fixture = { 0 };
+  g_autoptr(GError) error = NULL;
+  guint8 *bytes;
+
+  fixture_init (&fixture, test);
+  bytes = ipc_mapped_file_peek (fixture.file, NULL);
+  bytes[50000] = 1;
+  file_test_truncate (fixture.path, 5000);
+  file_test_fails (ipc_mapped_file_mark_dirty (fixture.file, 50000, 1, &error), &error, IPC_ERROR_CORRUPT);
+  file_test_truncate (fixture.path, SIZE);
+  g_assert_true (ipc_mapped_file_mark_dirty (fixture.file, 50000, 1, &error));
+  /* In its last page, where nobody is told of it. */
+  file_test_truncate (fixture.path, 5000);
+  bytes[5001] = 1;
+  file_test_fails (ipc_mapped_file_mark_dirty (fixture.file, 5001, 1, &error), &error, IPC_ERROR_CORRUPT);
+  /* It is as long as before when it is looked at, by whomever. */
+  bytes[50000] = 2;
+  file_test_truncate (fixture.path, SIZE);
+  file_test_assert_value (fixture.file, 50000, 0, 1);
+  file_test_fails (ipc_mapped_file_mark_dirty (fixture.file, 50000, 1, &error), &error, IPC_ERROR_CORRUPT);
+  bytes[50000] = 3;
+  g_assert_true (ipc_mapped_file_mark_dirty (fixture.file, 50000, 1, &error));
+  g_assert_no_error (error);
+  file_test_assert_value (fixture.file, 50000, 3, 1);
+}
+
 /* Nobody reads or writes: it is looked for. */
 static void
 test_truncated_unseen (IpcTest *test)
@@ -363,6 +393,7 @@ main (int argc, char **argv)
   ipc_test_add ("/file/process/locks", test_locks);
   ipc_test_add ("/file/process/lock-async", test_lock_async);
   ipc_test_add ("/file/process/truncated", test_truncated);
+  ipc_test_add ("/file/process/truncated-marked", test_truncated_marked);
   ipc_test_add ("/file/process/truncated-unseen", test_truncated_unseen);
   ipc_test_add ("/file/process/truncated-all-the-time", test_truncated_all_the_time);
   ipc_test_add ("/file/process/replaced", test_replaced);
