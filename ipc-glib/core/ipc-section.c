@@ -10,52 +10,16 @@
 #include <time.h>
 
 #include "core/ipc-racy-copy.h"
+#include "core/ipc-section-quick.h"
 
-#define STRIPES 16u             /* those who read in different processes do not wait for one cache line */
-#define LITTLE 16384u           /* to copy that takes no longer than to wake somebody up */
 #define ATTEMPTS_LITTLE 64
 #define ATTEMPTS_MUCH 2
-#define SAMPLE 8u
 #define SPIN_NS 100000          /* so long one that waits for much looks before it sleeps */
 
-enum
-{
-  TEARS,                        /* what an intention says of a crash: it leaves a tear */
-  REDOES,                       /* the bytes are in the journal */
-};
-
-typedef struct
-{
-  _Alignas (64) _Atomic uint64_t n_reads;
-  _Atomic int64_t last_read;
-} Stripe;
-
-/* What precedes the lock. All but the stripes, and the length where it grows, changes only with the lock. */
-typedef struct
-{
-  _Alignas (64) _Atomic uint64_t sequence;      /* odd: somebody writes, or died of it */
-  _Atomic uint64_t begin;       /* the intention: what is being written */
-  _Atomic uint64_t end;
-  _Atomic uint32_t kind;
-  _Atomic uint32_t sealed;
-  _Atomic uint64_t torn_begin;
-  _Atomic uint64_t torn_end;    /* 0: nothing is torn */
-  _Atomic int64_t last_write;
-  _Alignas (64) _Atomic uint64_t length;
-  Stripe stripes[STRIPES];
-  _Alignas (64) uint8_t journal[IPC_SECTION_ATOMIC];
-} Control;
-
-_Static_assert (sizeof (Control) == 64 * (2 + STRIPES) + IPC_SECTION_ATOMIC, "the layout is shared between processes");
+typedef IpcSectionControl Control;
 
 /* It does not go away while somebody is attached, whether or not its name does. */
 static _Atomic uint32_t never;
-
-static Control *
-get_control (const IpcSection *self)
-{
-  return (Control *) self->memory;
-}
 
 size_t
 ipc_section_get_size (void)
@@ -73,18 +37,14 @@ ipc_section_init (IpcSection *self, uint8_t *memory, IpcPresence *presence)
   ipc_slots_init (&self->fair, memory + sizeof (Control), 1, IPC_SECTION_MAX_WAITERS, presence, &never);
   self->fair.patience = 0;
   self->fair.spin = SPIN_NS;
-}
-
-uint64_t
-ipc_section_get_length (const IpcSection *self)
-{
-  return atomic_load_explicit (&get_control (self)->length, memory_order_acquire);
+  ipc_slots_set_light (&self->quick);
+  ipc_slots_set_light (&self->fair);
 }
 
 void
 ipc_section_set_length (IpcSection *self, uint64_t length)
 {
-  atomic_store_explicit (&get_control (self)->length, length, memory_order_release);
+  atomic_store_explicit (&ipc_section_get_control (self)->length, length, memory_order_release);
 }
 
 static int64_t
@@ -107,7 +67,7 @@ overlap (uint64_t begin, uint64_t end, uint64_t other_begin, uint64_t other_end)
 static IpcSlots *
 get_lock (IpcSection *self, size_t size)
 {
-  return size <= LITTLE ? &self->quick : &self->fair;
+  return size <= IPC_SECTION_LITTLE ? &self->quick : &self->fair;
 }
 
 static bool
@@ -152,7 +112,7 @@ mend (Control *control, uint64_t begin, uint64_t end)
 static void
 settle (Control *control, const IpcSectionData *data, uint64_t begin, uint64_t end)
 {
-  if (atomic_load (&control->kind) == REDOES && end - begin <= IPC_SECTION_ATOMIC)
+  if (atomic_load (&control->kind) == IPC_SECTION_REDOES && end - begin <= IPC_SECTION_ATOMIC)
     {
       ipc_racy_copy (data->bytes + begin, control->journal, (size_t) (end - begin));
       mend (control, begin, end);
@@ -165,7 +125,7 @@ settle (Control *control, const IpcSectionData *data, uint64_t begin, uint64_t e
 static IpcSectionOutcome
 settle_last (IpcSection *self, const IpcSectionData *data)
 {
-  Control *control = get_control (self);
+  Control *control = ipc_section_get_control (self);
   uint64_t begin, end, length;
 
   if (!data->writable)
@@ -204,14 +164,24 @@ wait_for_lock (IpcSection *self, IpcSlots *slots)
 static bool
 needs_settling (const IpcSection *self)
 {
-  return (atomic_load_explicit (&get_control (self)->sequence, memory_order_acquire) & 1) != 0;
+  return (atomic_load_explicit (&ipc_section_get_control (self)->sequence, memory_order_acquire) & 1) != 0;
+}
+
+/* With the lock, which is given back if that fails. */
+static IpcSectionOutcome
+settle_locked (IpcSection *self, IpcSlots *slots, const IpcSectionData *data)
+{
+  IpcSectionOutcome outcome = settle_last (self, data);
+
+  if (outcome != IPC_SECTION_DONE)
+    ipc_slots_release_light (slots);
+  return outcome;
 }
 
 /* *WAITED: somebody else had it. */
-static inline IpcSectionOutcome
+static IpcSectionOutcome
 lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
 {
-  IpcSectionOutcome outcome;
   unsigned slot;
 
   *waited = false;
@@ -223,12 +193,7 @@ lock (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waite
       if (!wait_for_lock (self, slots))
         return IPC_SECTION_BUSY;
     }
-  if (!needs_settling (self))
-    return IPC_SECTION_DONE;
-  outcome = settle_last (self, data);
-  if (outcome != IPC_SECTION_DONE)
-    ipc_slots_release (slots, 0);
-  return outcome;
+  return needs_settling (self) ? settle_locked (self, slots, data) : IPC_SECTION_DONE;
 }
 
 IpcSectionOutcome
@@ -242,7 +207,7 @@ ipc_section_lock (IpcSection *self, const IpcSectionData *data)
 void
 ipc_section_unlock (IpcSection *self)
 {
-  ipc_slots_release (&self->quick, 0);
+  ipc_slots_release_light (&self->quick);
 }
 
 IpcOwner
@@ -256,79 +221,45 @@ ipc_section_get_writer (IpcSection *self)
 void
 ipc_section_set_sealed (IpcSection *self, bool sealed)
 {
-  atomic_store (&get_control (self)->sealed, sealed);
+  atomic_store (&ipc_section_get_control (self)->sealed, sealed);
 }
 
 bool
 ipc_section_is_sealed (const IpcSection *self)
 {
-  return atomic_load_explicit (&get_control (self)->sealed, memory_order_relaxed) != 0;
+  return atomic_load_explicit (&ipc_section_get_control (self)->sealed, memory_order_relaxed) != 0;
 }
 
 /* ---- writing ---- */
 
-/* The clock is a fifth of what little costs, and more. */
-static void
-note_written (Control *control, uint64_t sequence)
-{
-  if (sequence / 2 % SAMPLE == 0)
-    atomic_store_explicit (&control->last_write, get_time (), memory_order_relaxed);
-}
-
-/* Says what is going to be written. From the odd sequence number on it is promised. */
-static uint64_t
-begin_write (Control *control, uint64_t begin, uint64_t end, uint32_t kind)
-{
-  uint64_t sequence = atomic_load_explicit (&control->sequence, memory_order_relaxed);
-
-  atomic_store_explicit (&control->begin, begin, memory_order_relaxed);
-  atomic_store_explicit (&control->end, end, memory_order_relaxed);
-  atomic_store_explicit (&control->kind, kind, memory_order_relaxed);
-  /* No byte is changed before it is odd. Much is copied by stores that wait for no others, but for a locked instruction. */
-  if (kind == TEARS)
-    atomic_store_explicit (&control->sequence, sequence + 1, memory_order_seq_cst);
-  else
-    atomic_store_explicit (&control->sequence, sequence + 1, memory_order_release);
-  ipc_racy_fence (memory_order_release);
-  return sequence + 1;
-}
-
-static void
-end_write (Control *control, uint64_t sequence)
-{
-  if (atomic_load_explicit (&control->torn_end, memory_order_relaxed) != 0)
-    mend (control, atomic_load_explicit (&control->begin, memory_order_relaxed), atomic_load_explicit (&control->end, memory_order_relaxed));
-  atomic_store_explicit (&control->sequence, sequence + 1, memory_order_release);
-}
-
 /* The same for those who are going to write. */
-static inline IpcSectionOutcome
+static IpcSectionOutcome
 lock_to_write (IpcSection *self, IpcSlots *slots, const IpcSectionData *data, bool *waited)
 {
   IpcSectionOutcome outcome = lock (self, slots, data, waited);
 
   if (outcome != IPC_SECTION_DONE || !ipc_section_is_sealed (self))
     return outcome;
-  ipc_slots_release (slots, 0);
+  ipc_slots_release_light (slots);
   return IPC_SECTION_SEALED;
 }
 
 /* With the lock. */
-static inline void
+static void
 write_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, const void *from, size_t size, bool past_cache)
 {
-  Control *control = get_control (self);
+  Control *control = ipc_section_get_control (self);
   uint64_t sequence;
 
   if (size <= self->redoes)
     ipc_racy_copy (control->journal, from, size);
-  sequence = begin_write (control, offset, offset + size, size <= self->redoes ? REDOES : TEARS);
+  sequence = ipc_section_begin_write (control, offset, offset + size, size <= self->redoes ? IPC_SECTION_REDOES : IPC_SECTION_TEARS);
   if (past_cache)
     ipc_racy_copy_past_cache (data->bytes + offset, from, size);
   else
     ipc_racy_copy (data->bytes + offset, from, size);
-  end_write (control, sequence);
-  note_written (control, sequence);
+  mend (control, offset, offset + size);
+  ipc_section_end_write (self, sequence);
 }
 
 IpcSectionOutcome
@@ -340,8 +271,8 @@ ipc_section_write (IpcSection *self, const IpcSectionData *data, uint64_t offset
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
-  write_locked (self, data, offset, from, size, waited && size > LITTLE);
-  ipc_slots_release (slots, 0);
+  write_locked (self, data, offset, from, size, waited && size > IPC_SECTION_LITTLE);
+  ipc_slots_release_light (slots);
   return IPC_SECTION_DONE;
 }
 
@@ -354,7 +285,7 @@ ipc_section_add (IpcSection *self, const IpcSectionData *data, uint64_t offset, 
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
-  outcome = judge (get_control (self), offset, sizeof sum);
+  outcome = judge (ipc_section_get_control (self), offset, sizeof sum);
   if (outcome == IPC_SECTION_DONE)
     {
       ipc_racy_copy (&sum, data->bytes + offset, sizeof sum);
@@ -362,20 +293,11 @@ ipc_section_add (IpcSection *self, const IpcSectionData *data, uint64_t offset, 
       write_locked (self, data, offset, &sum, sizeof sum, false);
       *result = sum;
     }
-  ipc_slots_release (&self->quick, 0);
+  ipc_slots_release_light (&self->quick);
   return outcome;
 }
 
 /* ---- reading ---- */
-
-static void
-note_read (IpcSection *self)
-{
-  Stripe *stripe = &get_control (self)->stripes[self->locks ? ipc_owner_get_index (self->quick.me) % STRIPES : 0];
-
-  if (atomic_fetch_add_explicit (&stripe->n_reads, 1, memory_order_relaxed) % SAMPLE == 0)
-    atomic_store_explicit (&stripe->last_read, get_time (), memory_order_relaxed);
-}
 
 /* False: somebody was writing there. */
 static bool
@@ -402,7 +324,7 @@ read_patiently (IpcSection *self, const IpcSectionData *data, uint64_t offset, v
 
   do
     for (int i = 0; i < 100; i++, ipc_relax ())
-      if (try_read (get_control (self), data, offset, to, size, &outcome))
+      if (try_read (ipc_section_get_control (self), data, offset, to, size, &outcome))
         return outcome;
   while (ipc_futex_now () < deadline);
   return IPC_SECTION_BUSY;
@@ -418,22 +340,22 @@ read_locked (IpcSection *self, const IpcSectionData *data, uint64_t offset, void
   if (outcome != IPC_SECTION_DONE)
     return outcome;
   ipc_racy_copy (to, data->bytes + offset, size);
-  outcome = judge (get_control (self), offset, size);
-  ipc_slots_release (slots, 0);
+  outcome = judge (ipc_section_get_control (self), offset, size);
+  ipc_slots_release_light (slots);
   return outcome;
 }
 
 /* DONE, TORN, or BUSY after some attempts. Where somebody has the lock, it is in vain to begin to copy much. */
 static IpcSectionOutcome
-read_quickly (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
+read_in_time (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
 {
-  int attempts = size <= LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
+  int attempts = size <= IPC_SECTION_LITTLE ? ATTEMPTS_LITTLE : ATTEMPTS_MUCH;
   IpcSectionOutcome outcome;
 
-  if (size > LITTLE && ipc_section_get_writer (self) != 0 && !ipc_section_is_sealed (self))
+  if (size > IPC_SECTION_LITTLE && ipc_section_get_writer (self) != 0 && !ipc_section_is_sealed (self))
     return IPC_SECTION_BUSY;
   for (int i = 0; i < attempts; i++, ipc_relax ())
-    if (try_read (get_control (self), data, offset, to, size, &outcome))
+    if (try_read (ipc_section_get_control (self), data, offset, to, size, &outcome))
       return outcome;
   return IPC_SECTION_BUSY;
 }
@@ -441,15 +363,15 @@ read_quickly (IpcSection *self, const IpcSectionData *data, uint64_t offset, voi
 IpcSectionOutcome
 ipc_section_read (IpcSection *self, const IpcSectionData *data, uint64_t offset, void *to, size_t size)
 {
-  IpcSectionOutcome outcome = read_quickly (self, data, offset, to, size);
+  IpcSectionOutcome outcome = read_in_time (self, data, offset, to, size);
 
   if (outcome == IPC_SECTION_BUSY)
     outcome = self->locks ? read_locked (self, data, offset, to, size) : read_patiently (self, data, offset, to, size);
   /* Who has the lock may be writing elsewhere. */
-  if (outcome == IPC_SECTION_BUSY && !try_read (get_control (self), data, offset, to, size, &outcome))
+  if (outcome == IPC_SECTION_BUSY && !try_read (ipc_section_get_control (self), data, offset, to, size, &outcome))
     return IPC_SECTION_BUSY;
   if (outcome == IPC_SECTION_DONE && self->locks)
-    note_read (self);
+    ipc_section_note_read (self);
   return outcome;
 }
 
@@ -458,7 +380,7 @@ ipc_section_read (IpcSection *self, const IpcSectionData *data, uint64_t offset,
 bool
 ipc_section_get_torn (const IpcSection *self, uint64_t *begin, uint64_t *end)
 {
-  return get_torn (get_control (self), begin, end);
+  return get_torn (ipc_section_get_control (self), begin, end);
 }
 
 IpcSectionOutcome
@@ -468,7 +390,7 @@ ipc_section_accept (IpcSection *self, const IpcSectionData *data)
 
   if (outcome != IPC_SECTION_DONE)
     return outcome;
-  atomic_store (&get_control (self)->torn_end, 0);
+  atomic_store (&ipc_section_get_control (self)->torn_end, 0);
   ipc_section_unlock (self);
   return outcome;
 }
@@ -476,23 +398,29 @@ ipc_section_accept (IpcSection *self, const IpcSectionData *data)
 void
 ipc_section_stamp (IpcSection *self)
 {
-  atomic_store_explicit (&get_control (self)->last_write, get_time (), memory_order_relaxed);
+  atomic_store_explicit (&ipc_section_get_control (self)->last_write, get_time (), memory_order_relaxed);
+}
+
+void
+ipc_section_stamp_read (IpcTallyPlace *place)
+{
+  atomic_store_explicit (&place->last, get_time (), memory_order_relaxed);
 }
 
 void
 ipc_section_count (IpcSection *self, IpcSectionStatistics *statistics)
 {
-  Control *control = get_control (self);
+  Control *control = ipc_section_get_control (self);
 
   *statistics = (IpcSectionStatistics){
     .n_writes = atomic_load_explicit (&control->sequence, memory_order_relaxed) / 2,
     .last_access = atomic_load_explicit (&control->last_write, memory_order_relaxed),
   };
-  for (unsigned i = 0; i < STRIPES; i++)
+  for (unsigned i = 0; i < IPC_TALLY_PLACES; i++)
     {
-      int64_t last = atomic_load_explicit (&control->stripes[i].last_read, memory_order_relaxed);
+      int64_t last = atomic_load_explicit (&control->reads[i].last, memory_order_relaxed);
 
-      statistics->n_reads += atomic_load_explicit (&control->stripes[i].n_reads, memory_order_relaxed);
+      statistics->n_reads += atomic_load_explicit (&control->reads[i].n, memory_order_relaxed);
       if (last > statistics->last_access)
         statistics->last_access = last;
     }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "core/ipc-slots.h"
+#include "core/ipc-tally.h"
 
 #define IPC_SECTION_ATOMIC 4096u        /* writes up to so many bytes happen completely or not at all */
 #define IPC_SECTION_MAX_WAITERS 256u
@@ -28,7 +29,7 @@ typedef struct
 {
   uint8_t *memory;
   bool locks;                   /* can take the lock: MEMORY is writable, and owner ids are of our table of processes */
-  IpcSlots quick;               /* the lock, as those see it who read and write little, */
+  IpcSlots quick;               /* the lock, light, as those see it who read and write little, */
   IpcSlots fair;                /* or much */
   int64_t patience;             /* IPC_SECTION_PATIENCE_NS; less is for tests, */
   size_t redoes;                /* and so is less than IPC_SECTION_ATOMIC here */
@@ -46,7 +47,7 @@ typedef struct
 {
   uint64_t n_reads;
   uint64_t n_writes;
-  int64_t last_access;          /* µs since 1970, UTC; 0: never; the first of at most eight that were the last */
+  int64_t last_access;          /* µs since 1970, UTC; 0: never; of eight writes, and of eight reads on a processor, one counts */
 } IpcSectionStatistics;
 
 typedef enum
@@ -65,8 +66,7 @@ size_t ipc_section_get_size (void);
 /* PRESENCE is NULL for one that cannot take the lock. */
 void   ipc_section_init     (IpcSection *self, uint8_t *memory, IpcPresence *presence);
 
-/* How many bytes there are; what is mapped may be less, where another process has made it longer. */
-uint64_t ipc_section_get_length (const IpcSection *self);
+/* For how many bytes there are, and reading and writing little, see core/ipc-section-quick.h. */
 void     ipc_section_set_length (IpcSection *self, uint64_t length);    /* with the lock, or before others see it */
 
 /* SIZE bytes from OFFSET on, which lie within DATA: the caller has looked. */
@@ -91,4 +91,6 @@ IpcOwner          ipc_section_get_writer (IpcSection *self);
 
 /* The last access is now. */
 void              ipc_section_stamp    (IpcSection *self);
+/* The same of who reads; for core/ipc-section-quick.h. */
+void              ipc_section_stamp_read (IpcTallyPlace *place);
 void              ipc_section_count    (IpcSection *self, IpcSectionStatistics *statistics);

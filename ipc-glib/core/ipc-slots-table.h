@@ -13,6 +13,13 @@
  *
  *   a waiter sets its entry, then marks the slots       a release changes the slot, then looks at the entries
  *   a waiter leaves its entry, then looks for a grant   who grants sets the slot, then looks at the entry
+ *
+ * Of a table that is light, the first pair is:
+ *
+ *   a waiter sets its entry, then WANTED, has a         a release changes the slot, then looks at WANTED, with nothing in
+ *   barrier everywhere, then marks the slots            between but what the compiler has to keep
+ *
+ * WANTED is a mark that no plain store can overwrite. Who takes it away wakes somebody, as with one on a slot.
  */
 #pragma once
 
@@ -22,14 +29,7 @@
 #define WAITED ((IpcOwner) 1 << 62)
 #define OWNER_OF(value) ((value) & ~(GRANTED | WAITED))
 
-typedef struct
-{
-  _Alignas (64) _Atomic uint64_t last_ticket;
-  _Atomic uint32_t high;        /* entries in use lie below it; only grows */
-  _Atomic uint32_t room;
-  _Atomic uint64_t recovered;
-} Head;
-
+typedef IpcSlotsHead Head;
 typedef IpcSlot Slot;
 
 /* One that waits. */
@@ -42,19 +42,13 @@ typedef struct
   _Atomic uint32_t bell;        /* 0: sleeps on the futex; else rings this one (core/ipc-bell.h) */
 } Entry;
 
-_Static_assert (sizeof (Head) == IPC_SLOTS_HEAD_SIZE && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
+_Static_assert (sizeof (Head) == 64 && sizeof (Slot) == 64 && sizeof (Entry) == 32, "the layout is shared between processes");
 
 /* Negative: it began later than now. What others wrote may be any number, so this must not overflow. */
 static inline int64_t
 ipc_slots_get_waited (Entry *entry, int64_t now)
 {
   return (int64_t) ((uint64_t) now - (uint64_t) atomic_load (&entry->since));
-}
-
-static inline Head *
-ipc_slots_get_head (const IpcSlots *self)
-{
-  return (Head *) self->memory;
 }
 
 static inline Entry *
@@ -74,8 +68,8 @@ Entry *ipc_slots_find_oldest   (IpcSlots *self, IpcOwner owner, bool asleep);
 /* The oldest, if it starves and lives, its process and its ticket. */
 Entry *ipc_slots_find_heir     (IpcSlots *self, IpcOwner *heir, uint64_t *ticket);
 void   ipc_slots_wake_entry    (IpcSlots *self, Entry *entry);
-/* Wakes one that sleeps and is there. */
-void   ipc_slots_wake_oldest   (IpcSlots *self);
+/* Those who release are to see that somebody waits; before the slots are looked at for the last time. */
+void   ipc_slots_want          (IpcSlots *self);
 /* Frees the entries of the dead. */
 void   ipc_slots_sweep_entries (IpcSlots *self);
 unsigned ipc_slots_count_waiters (IpcSlots *self);

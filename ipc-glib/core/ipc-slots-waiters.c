@@ -2,6 +2,7 @@
 /* Those who wait for a permit: their entries, their order, and how they are woken. */
 #include "core/ipc-slots-table.h"
 
+#include "core/ipc-barrier.h"
 #include "core/ipc-bell.h"
 
 /* What others write is not trusted to be in range. */
@@ -135,11 +136,30 @@ ipc_slots_wake_entry (IpcSlots *self, Entry *entry)
     call (self, entry, owner);
 }
 
+/* As long as nobody releases without a barrier, one here is enough. */
+void
+ipc_slots_want (IpcSlots *self)
+{
+  Head *head = ipc_slots_get_head (self);
+
+  if (!self->light)
+    return;
+  atomic_store (&head->wanted, 1);
+  ipc_racy_fence (memory_order_seq_cst);
+  if (atomic_load (&head->asymmetric) != 0)
+    ipc_barrier_heavy_everywhere ();
+}
+
+/* Wakes one that sleeps and is there. */
 void
 ipc_slots_wake_oldest (IpcSlots *self)
 {
+  Head *head = ipc_slots_get_head (self);
   Entry *entry;
 
+  /* First, so that whoever wants it from now on is either found, or wants it again. */
+  if (atomic_load (&head->wanted) != 0)
+    atomic_store (&head->wanted, 0);
   while ((entry = ipc_slots_find_oldest (self, 0, true)) != NULL)
     {
       IpcOwner owner = atomic_load (&entry->owner);

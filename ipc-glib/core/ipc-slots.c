@@ -28,6 +28,15 @@ ipc_slots_init (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_wa
   };
 }
 
+void
+ipc_slots_set_light (IpcSlots *self)
+{
+  ipc_barrier_init ();
+  self->light = true;
+  if (ipc_barrier_is_asymmetric && atomic_load (&ipc_slots_get_head (self)->asymmetric) == 0)
+    atomic_store (&ipc_slots_get_head (self)->asymmetric, 1);
+}
+
 /* ---- acquiring ---- */
 
 static bool
@@ -138,7 +147,11 @@ ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned bell)
 static bool
 take_now (IpcSlots *self, const IpcSlotsWaiter *waiter, bool mark, unsigned *slot)
 {
-  return take_granted (self, waiter, slot) || take_waited (self, mark, slot);
+  if (take_granted (self, waiter, slot))
+    return true;
+  if (mark)
+    ipc_slots_want (self);
+  return take_waited (self, mark, slot);
 }
 
 /* It was woken, and somebody else was quicker. Who comes by that often will do so again, and to be woken for it
@@ -197,6 +210,8 @@ ipc_slots_wait_end (IpcSlots *self, IpcSlotsWaiter *waiter)
 
   ipc_slots_leave_entry (self, waiter->entry);
   others = ipc_slots_anybody_waits (self, 0);
+  if (others)
+    ipc_slots_want (self);
   for (unsigned i = 0; i < self->n_slots; i++)
     {
       Slot *slot = ipc_slots_get_slot (self, i);

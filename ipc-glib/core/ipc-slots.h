@@ -12,6 +12,11 @@
  * and is given the permit: the slot goes from the owner to the waiter's process, marked as granted, and the waiter
  * takes that mark away. A grant that nobody takes, because the waiter has just left, goes to the next one, or back.
  *
+ * Where a permit is had for no longer than a locked instruction takes, giving it back is a plain store (ipc_slots_set_light()). It may
+ * overwrite a mark that was made at the same moment; so those who wait also set a word in the head, which whoever releases looks
+ * at after the store. That none of them overlooks the other takes a barrier on both sides, and it is those who wait that pay for both
+ * (core/ipc-barrier.h).
+ *
  * What a crash can spoil are wake-ups, marks and entries. Sleepers therefore look again from time to time,
  * and sleep on the life words of the owners, too.
  */
@@ -19,6 +24,7 @@
 
 #include <stddef.h>
 
+#include "core/ipc-barrier.h"
 #include "core/ipc-futex.h"
 #include "core/ipc-presence.h"
 
@@ -36,7 +42,14 @@ typedef struct
   _Atomic int64_t since;        /* the same */
 } IpcSlot;
 
-#define IPC_SLOTS_HEAD_SIZE 64u
+typedef struct
+{
+  _Alignas (64) _Atomic uint64_t last_ticket;
+  _Atomic uint32_t high;        /* entries in use lie below it; only grows */
+  _Atomic uint32_t wanted;      /* not 0: whoever releases lightly is to wake somebody */
+  _Atomic uint64_t recovered;
+  _Atomic uint32_t asymmetric;  /* not 0: somebody does it without a barrier of its own */
+} IpcSlotsHead;
 
 /* One process's view of the table. The memory is the caller's. */
 typedef struct
@@ -51,6 +64,7 @@ typedef struct
   _Atomic int64_t next_sweep;   /* of this process; monotonic, ns */
   int64_t patience;             /* IPC_SLOTS_PATIENCE_NS; with less, waiting for less makes starve */
   int64_t spin;                 /* so long one that waits looks before it sleeps, in ns */
+  bool light;
 } IpcSlots;
 
 typedef struct
@@ -81,6 +95,8 @@ size_t   ipc_slots_get_size   (unsigned n_slots, unsigned n_waiters);
 /* MEMORY is zeroed, of that size, and aligned to 64. */
 void     ipc_slots_init       (IpcSlots *self, uint8_t *memory, unsigned n_slots, unsigned n_waiters, IpcPresence *presence,
                                _Atomic uint32_t *deleted);
+/* For a table of one permit, before it is used, and in all processes. */
+void     ipc_slots_set_light  (IpcSlots *self);
 
 /* ---- taking and giving back ---- */
 
@@ -88,11 +104,18 @@ void     ipc_slots_init       (IpcSlots *self, uint8_t *memory, unsigned n_slots
 bool     ipc_slots_try_all    (IpcSlots *self, unsigned *slot);
 IpcSlotsOutcome ipc_slots_acquire_slowly (IpcSlots *self, int64_t deadline, const _Atomic uint32_t *cancelled, unsigned *slot);
 bool     ipc_slots_release_waited (IpcSlots *self, unsigned slot, IpcOwner value);
+void     ipc_slots_wake_oldest    (IpcSlots *self);
+
+static inline IpcSlotsHead *
+ipc_slots_get_head (const IpcSlots *self)
+{
+  return (IpcSlotsHead *) self->memory;
+}
 
 static inline IpcSlot *
 ipc_slots_get_slot (const IpcSlots *self, unsigned index)
 {
-  return (IpcSlot *) (self->memory + IPC_SLOTS_HEAD_SIZE) + index;
+  return (IpcSlot *) (self->memory + sizeof (IpcSlotsHead)) + index;
 }
 
 static inline void
@@ -142,6 +165,33 @@ ipc_slots_release (IpcSlots *self, unsigned slot)
 
   return slot < self->n_slots &&
          (atomic_compare_exchange_strong (&ipc_slots_get_slot (self, slot)->owner, &value, 0) || ipc_slots_release_waited (self, slot, value));
+}
+
+/* The same two for a table that is light: not counted, and without a look around. */
+static inline bool
+ipc_slots_try_light (IpcSlots *self)
+{
+  _Atomic IpcOwner *owner = &ipc_slots_get_slot (self, 0)->owner;
+  IpcOwner nobody = 0;
+
+  return atomic_load_explicit (owner, memory_order_relaxed) == 0 && atomic_compare_exchange_strong (owner, &nobody, self->me);
+}
+
+/* This process holds it. */
+static inline void
+ipc_slots_release_light (IpcSlots *self)
+{
+  _Atomic IpcOwner *owner = &ipc_slots_get_slot (self, 0)->owner;
+
+  if (__builtin_expect (atomic_load_explicit (owner, memory_order_relaxed) != self->me, false))
+    {
+      ipc_slots_release (self, 0);
+      return;
+    }
+  atomic_store_explicit (owner, 0, memory_order_release);
+  ipc_barrier_light ();
+  if (__builtin_expect (atomic_load_explicit (&ipc_slots_get_head (self)->wanted, memory_order_relaxed) != 0, false))
+    ipc_slots_wake_oldest (self);
 }
 
 /* ---- waiting ---- */

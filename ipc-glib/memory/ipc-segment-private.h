@@ -15,7 +15,7 @@
 #include "base/ipc-shared-object-private.h"
 #include "core/ipc-listeners.h"
 #include "core/ipc-map.h"
-#include "core/ipc-section.h"
+#include "core/ipc-section-quick.h"
 
 /* What a file can have at most. */
 #define IPC_SEGMENT_MAX_SIZE ((guint64) 1 << 46)

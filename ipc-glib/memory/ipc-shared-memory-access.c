@@ -41,8 +41,8 @@ fail_bounds (IpcSharedMemory *self, gsize offset, gsize length, guint64 size, GE
 }
 
 gboolean
-ipc_shared_memory_locate_slow (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map,
-                               IpcSectionData *data, GError **error)
+ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map,
+                          IpcSectionData *data, GError **error)
 {
   guint64 size;
 
@@ -134,6 +134,66 @@ ipc_shared_memory_resolve (IpcSharedMemory *self, IpcSegment *segment, IpcSectio
 
 /* ---- reading and writing ---- */
 
+/* What is done for little where nothing is in the way is in line; here is the rest, which knows why. */
+G_GNUC_NO_INLINE static gboolean
+read_carefully (IpcSharedMemory *self, gsize offset, gpointer buffer, gsize length, GError **error)
+{
+  IpcSegment *segment;
+  IpcSectionOutcome outcome;
+  guint n_tries = 0;
+
+  do
+    {
+      IpcMap *map;
+      IpcSectionData data;
+
+      if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
+        return FALSE;
+      /* There may be nothing to copy them to. */
+      if (length == 0)
+        return TRUE;
+      outcome = ipc_section_read (&segment->section, &data, offset, buffer, length);
+      if (!ipc_segment_is_intact (segment, map))
+        {
+          ipc_shared_memory_set_corrupt (self, error);
+          return FALSE;
+        }
+      if (outcome == IPC_SECTION_DONE)
+        return TRUE;
+    }
+  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
+  return FALSE;
+}
+
+G_GNUC_NO_INLINE static gboolean
+write_carefully (IpcSharedMemory *self, gsize offset, gconstpointer from, gsize length, GError **error)
+{
+  IpcSegment *segment;
+  IpcSectionOutcome outcome;
+  guint n_tries = 0;
+
+  do
+    {
+      IpcMap *map;
+      IpcSectionData data;
+
+      if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, offset, length, &segment, &map, &data, error))
+        return FALSE;
+      if (length == 0)
+        return TRUE;
+      outcome = ipc_section_write (&segment->section, &data, offset, from, length);
+      if (!ipc_segment_is_intact (segment, map))
+        {
+          ipc_shared_memory_set_corrupt (self, error);
+          return FALSE;
+        }
+      if (outcome == IPC_SECTION_DONE)
+        return TRUE;
+    }
+  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
+  return FALSE;
+}
+
 /**
  * ipc_shared_memory_read_into: (skip)
  * @self: the segment
@@ -154,34 +214,16 @@ gboolean
 ipc_shared_memory_read_into (IpcSharedMemory *self, gsize offset, gpointer buffer, gsize length, GError **error)
 {
   IpcSegment *segment;
-  IpcSectionOutcome outcome;
-  guint n_tries = 0;
+  IpcMap *map;
 
   g_return_val_if_fail (ipc_shared_memory_check (self), FALSE);
   g_return_val_if_fail (buffer != NULL || length == 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  do
-    {
-      IpcMap *map;
-      IpcSectionData data;
-
-      if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
-        return FALSE;
-      /* There may be nothing to copy them to. */
-      if (length == 0)
-        return TRUE;
-      outcome = ipc_section_read (&segment->section, &data, offset, buffer, length);
-      if (G_UNLIKELY (!ipc_segment_is_intact (segment, map)))
-        {
-          ipc_shared_memory_set_corrupt (self, error);
-          return FALSE;
-        }
-      if (G_LIKELY (outcome == IPC_SECTION_DONE))
-        return TRUE;
-    }
-  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
-  return FALSE;
+  if (G_LIKELY (ipc_shared_memory_find (self, IPC_ACCESS_READ, offset, length, &segment, &map) &&
+                ipc_section_read_quickly (&segment->section, map->bytes, offset, buffer, length) && ipc_segment_is_intact (segment, map)))
+    return TRUE;
+  return read_carefully (self, offset, buffer, length, error);
 }
 
 /**
@@ -204,33 +246,16 @@ gboolean
 ipc_shared_memory_write_data (IpcSharedMemory *self, gsize offset, gconstpointer from, gsize length, GError **error)
 {
   IpcSegment *segment;
-  IpcSectionOutcome outcome;
-  guint n_tries = 0;
+  IpcMap *map;
 
   g_return_val_if_fail (ipc_shared_memory_check (self), FALSE);
   g_return_val_if_fail (from != NULL || length == 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  do
-    {
-      IpcMap *map;
-      IpcSectionData data;
-
-      if (!ipc_shared_memory_locate (self, IPC_ACCESS_WRITE, offset, length, &segment, &map, &data, error))
-        return FALSE;
-      if (length == 0)
-        return TRUE;
-      outcome = ipc_section_write (&segment->section, &data, offset, from, length);
-      if (G_UNLIKELY (!ipc_segment_is_intact (segment, map)))
-        {
-          ipc_shared_memory_set_corrupt (self, error);
-          return FALSE;
-        }
-      if (G_LIKELY (outcome == IPC_SECTION_DONE))
-        return TRUE;
-    }
-  while (ipc_shared_memory_resolve (self, segment, outcome, offset, length, &n_tries, error));
-  return FALSE;
+  if (G_LIKELY (ipc_shared_memory_find (self, IPC_ACCESS_WRITE, offset, length, &segment, &map) &&
+                ipc_section_write_quickly (&segment->section, map->bytes, offset, from, length) && ipc_segment_is_intact (segment, map)))
+    return TRUE;
+  return write_carefully (self, offset, from, length, error);
 }
 
 /**
@@ -345,9 +370,10 @@ ipc_shared_memory_get_bytes (IpcSharedMemory *self, gsize offset, gsize length, 
   g_return_val_if_fail (ipc_shared_memory_check (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error))
+  if (G_UNLIKELY (!ipc_shared_memory_find (self, IPC_ACCESS_READ, offset, length, &segment, &map) &&
+                  !ipc_shared_memory_locate (self, IPC_ACCESS_READ, offset, length, &segment, &map, &data, error)))
     return NULL;
-  return g_bytes_new_with_free_func (data.bytes + offset, length, ipc_map_unref, ipc_map_ref (map));
+  return g_bytes_new_with_free_func (map->bytes + offset, length, ipc_map_unref, ipc_map_ref (map));
 }
 
 /**

@@ -153,8 +153,8 @@ ipc_shared_memory_get_created_at (IpcSharedMemory *self)
  * ipc_shared_memory_get_last_accessed: (get-property last-accessed)
  * @self: the segment
  *
- * Gets when a process last opened it, left it, read or wrote. Of eight accesses that follow one another, the time of one is
- * written down. To read its properties, and to look through a view, is no access.
+ * Gets when a process last opened it, left it, read or wrote. Of eight writes, and of eight reads on
+ * one processor, the time of one is written down. To read its properties, and to look through a view, is no access.
  *
  * Returns: microseconds since 1970, UTC
  *

@@ -95,30 +95,29 @@ ipc_shared_memory_attach (IpcSharedMemory *self, GError **error)
 
 /* Its name, as errors have it. */
 const char      *ipc_shared_memory_describe        (IpcSharedMemory *self);
-gboolean         ipc_shared_memory_locate_slow     (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment,
-                                                    IpcMap **map, IpcSectionData *data, GError **error);
 
-/* Where LENGTH bytes from OFFSET on are. FALSE with OUT_OF_BOUNDS, PERMISSION_DENIED, FORKED and so on. Here is only what holds nearly
- * always; what does not goes the long way, which knows why. */
+/* Where LENGTH bytes from OFFSET on are. Here is only what holds nearly always; FALSE: what does not goes the long way, which knows why. */
 static inline gboolean
-ipc_shared_memory_locate (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map,
-                          IpcSectionData *data, GError **error)
+ipc_shared_memory_find (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment, IpcMap **map)
 {
   IpcSegment *attached = atomic_load_explicit (&self->attached, memory_order_acquire);
   IpcMap *newest;
   guint64 size;
 
   if (G_UNLIKELY (attached == NULL || attached->generation != ipc_fork_generation () || (self->access & access) != access))
-    return ipc_shared_memory_locate_slow (self, access, offset, length, segment, map, data, error);
+    return FALSE;
   newest = atomic_load_explicit (&attached->map, memory_order_acquire);
   size = ipc_segment_get_size (attached);
   if (G_UNLIKELY (newest == NULL || size > newest->reserved || offset > size || length > size - offset))
-    return ipc_shared_memory_locate_slow (self, access, offset, length, segment, map, data, error);
+    return FALSE;
   *segment = attached;
   *map = newest;
-  *data = (IpcSectionData){ .bytes = newest->bytes, .length = size, .writable = newest->writable };
   return TRUE;
 }
+
+/* The same, and what the section is to know; FALSE with OUT_OF_BOUNDS, PERMISSION_DENIED, FORKED and so on. */
+gboolean         ipc_shared_memory_locate          (IpcSharedMemory *self, IpcAccess access, gsize offset, gsize length, IpcSegment **segment,
+                                                    IpcMap **map, IpcSectionData *data, GError **error);
 
 /* What the section asks for before it can go on: maps more, or has what a dead writer left settled. FALSE with what is to be said of an
  * outcome that is not DONE; TRUE: locate it again, and try again, *N_TRIES of

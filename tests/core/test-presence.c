@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -305,6 +306,80 @@ test_bad_table (IpcTest *test)
   close (directory_fd);
 }
 
+/* ── Counting ── */
+
+#define N_COUNTERS 4
+#define N_COUNTS 20000
+
+typedef struct
+{
+  _Atomic guint n_ready;
+  guint64 numbers[N_COUNTERS * N_COUNTS];
+} Counted;
+
+static void
+count_in_child (int directory_fd, Counted *counted, guint64 *numbers)
+{
+  IpcPresence *presence = ipc_presence_attach (directory_fd, NULL);
+
+  if (presence == NULL)
+    _exit (1);
+  /* All at the same time. */
+  atomic_fetch_add (&counted->n_ready, 1);
+  while (atomic_load (&counted->n_ready) < N_COUNTERS)
+    g_thread_yield ();
+  for (guint i = 0; i < N_COUNTS; i++)
+    numbers[i] = ipc_presence_count_up (presence);
+  /* It goes as one that was killed does. */
+  _exit (0);
+}
+
+static int
+compare_numbers (const void *a, const void *b)
+{
+  guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+/* No two processes are ever told the same number, and none a lower one than before, also when nobody was there meanwhile. */
+static void
+test_count_up (IpcTest *test)
+{
+  Counted *counted = mmap (NULL, sizeof *counted, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  guint64 *numbers = counted->numbers;
+  int directory_fd = open_directory (test);
+  IpcPresence *presence = attach (directory_fd);
+  guint64 first = ipc_presence_count_up (presence), last;
+  pid_t pids[N_COUNTERS];
+  int status;
+
+  g_assert_true (counted != MAP_FAILED);
+  g_assert_cmpuint (ipc_presence_count_up (presence), >, first);
+  first = ipc_presence_count_up (presence);
+  ipc_presence_detach (presence);
+  for (guint i = 0; i < N_COUNTERS; i++)
+    if ((pids[i] = fork ()) == 0)
+      count_in_child (directory_fd, counted, numbers + i * N_COUNTS);
+  for (guint i = 0; i < N_COUNTERS; i++)
+    {
+      g_assert_cmpint (waitpid (pids[i], &status, 0), ==, pids[i]);
+      g_assert_cmpint (status, ==, 0);
+      for (guint k = 1; k < N_COUNTS; k++)
+        g_assert_cmpuint (numbers[i * N_COUNTS + k], >, numbers[i * N_COUNTS + k - 1]);
+    }
+  qsort (numbers, N_COUNTERS * N_COUNTS, sizeof *numbers, compare_numbers);
+  g_assert_cmpuint (numbers[0], >, first);
+  for (guint i = 1; i < N_COUNTERS * N_COUNTS; i++)
+    g_assert_cmpuint (numbers[i], >, numbers[i - 1]);
+  last = numbers[N_COUNTERS * N_COUNTS - 1];
+  presence = attach (directory_fd);
+  g_assert_cmpuint (ipc_presence_count_up (presence), >, last);
+  ipc_presence_detach (presence);
+  munmap (counted, sizeof *counted);
+  close (directory_fd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -318,5 +393,6 @@ main (int argc, char **argv)
   ipc_test_add ("/core/presence/fork", test_fork);
   ipc_test_add ("/core/presence/attach-after-fork", test_attach_after_fork);
   ipc_test_add ("/core/presence/bad-table", test_bad_table);
+  ipc_test_add ("/core/presence/count-up", test_count_up);
   return ipc_test_run ();
 }

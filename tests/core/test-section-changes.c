@@ -3,7 +3,7 @@
  * What changes a section other than by writing into it: adding to a number, growing, sealing; also by processes that are killed after
  * each of their instructions.
  */
-#include "core/ipc-section.h"
+#include "core/ipc-section-quick.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * and after each of their instructions, and by those that are stopped. All bytes of what is written are the same, so that
  * what is torn is seen.
  */
-#include "core/ipc-section.h"
+#include "core/ipc-section-quick.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -73,13 +73,30 @@ table_clear (Table *table)
   close (table->directory_fd);
 }
 
+/* As the library does: what is little quickly, if that is possible. */
+static IpcSectionOutcome
+put (Table *table, guint64 offset, const guint8 *from, gsize size)
+{
+  if (ipc_section_write_quickly (&table->section, table->data.bytes, offset, from, size))
+    return IPC_SECTION_DONE;
+  return ipc_section_write (&table->section, &table->data, offset, from, size);
+}
+
+static IpcSectionOutcome
+get (Table *table, guint64 offset, guint8 *to, gsize size)
+{
+  if (ipc_section_read_quickly (&table->section, table->data.bytes, offset, to, size))
+    return IPC_SECTION_DONE;
+  return ipc_section_read (&table->section, &table->data, offset, to, size);
+}
+
 static IpcSectionOutcome
 write_all (Table *table, guint64 offset, guint8 value, gsize size)
 {
   g_autofree guint8 *bytes = g_malloc (size);
 
   memset (bytes, value, size);
-  return ipc_section_write (&table->section, &table->data, offset, bytes, size);
+  return put (table, offset, bytes, size);
 }
 
 /* What is read must be the same byte all over, which is *VALUE then. */
@@ -87,7 +104,7 @@ static IpcSectionOutcome
 read_all (Table *table, guint64 offset, gsize size, guint8 *value)
 {
   g_autofree guint8 *bytes = g_malloc (size);
-  IpcSectionOutcome outcome = ipc_section_read (&table->section, &table->data, offset, bytes, size);
+  IpcSectionOutcome outcome = get (table, offset, bytes, size);
 
   *value = bytes[0];
   for (gsize i = 1; outcome == IPC_SECTION_DONE && i < size; i++)
@@ -285,6 +302,7 @@ typedef struct
   Table *table;
   gsize size;
   gboolean reads;
+  gboolean carefully;           /* not quickly, although that is possible */
 } Walker;
 
 static guint8 bytes[LARGE];
@@ -300,14 +318,21 @@ prepare_cb (gpointer data)
 }
 
 /* Nothing that allocates in between, as only the steps of the section are to be counted. */
+static IpcSectionOutcome
+go (Walker *walker)
+{
+  Table *table = walker->table;
+
+  if (!walker->carefully)
+    return walker->reads ? get (table, 0, bytes, walker->size) : put (table, 0, bytes, walker->size);
+  return walker->reads ? ipc_section_read (&table->section, &table->data, 0, bytes, walker->size) :
+                         ipc_section_write (&table->section, &table->data, 0, bytes, walker->size);
+}
+
 static void
 walk_cb (gpointer data)
 {
-  Walker *walker = data;
-  Table *table = walker->table;
-
-  if ((walker->reads ? ipc_section_read (&table->section, &table->data, 0, bytes, walker->size) :
-                       ipc_section_write (&table->section, &table->data, 0, bytes, walker->size)) != IPC_SECTION_DONE)
+  if (go (data) != IPC_SECTION_DONE)
     _exit (2);
 }
 
@@ -340,9 +365,9 @@ judge (Table *table, gsize size, Counts *counts)
 }
 
 static gboolean
-walk_and_kill (Table *table, gsize size, gboolean reads, guint n, Counts *counts)
+walk_and_kill (Walker walker, guint n, Counts *counts)
 {
-  Walker walker = { .table = table, .size = size, .reads = reads };
+  Table *table = walker.table;
   gboolean ended;
   pid_t pid;
 
@@ -350,13 +375,14 @@ walk_and_kill (Table *table, gsize size, gboolean reads, guint n, Counts *counts
   pid = ipc_test_step_start (prepare_cb, walk_cb, &walker);
   ended = ipc_test_step_on (pid, n);
   ipc_test_step_kill (pid);
-  judge (table, size, counts);
+  judge (table, walker.size, counts);
   return ended;
 }
 
 static void
-walk (IpcTest *test, gsize size, gboolean reads, guint stride, Counts *counts)
+walk (IpcTest *test, gsize size, gboolean reads, gboolean carefully, Counts *counts)
 {
+  guint stride = ipc_test_step_get_stride ();
   gboolean ended = FALSE;
   Table table;
   guint n;
@@ -366,7 +392,7 @@ walk (IpcTest *test, gsize size, gboolean reads, guint stride, Counts *counts)
   for (n = 1 + (guint) g_random_int_range (0, (gint32) stride); !ended; n += stride)
     {
       g_assert_cmpuint (n, <, 100000);
-      ended = walk_and_kill (&table, size, reads, n, counts);
+      ended = walk_and_kill ((Walker){ &table, size, reads, carefully }, n, counts);
     }
   g_test_message ("killed after every %u. of %u instructions: %u old, %u new, %u torn", stride, n - stride, counts->n_old, counts->n_new,
                   counts->n_torn);
@@ -379,7 +405,7 @@ test_step_killed_small (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, SMALL, FALSE, ipc_test_step_get_stride (), &counts);
+  walk (test, SMALL, FALSE, GPOINTER_TO_INT (test->data), &counts);
   g_assert_cmpuint (counts.n_torn, ==, 0);
   g_assert_cmpuint (counts.n_old, >, 0);
   g_assert_cmpuint (counts.n_new, >, 0);
@@ -390,7 +416,7 @@ test_step_killed_large (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, STEPPED, FALSE, ipc_test_step_get_stride (), &counts);
+  walk (test, STEPPED, FALSE, TRUE, &counts);
   g_assert_cmpuint (counts.n_old, >, 0);
   g_assert_cmpuint (counts.n_torn, >, 0);
   g_assert_cmpuint (counts.n_new, >, 0);
@@ -401,7 +427,7 @@ test_step_killed_reader (IpcTest *test)
 {
   Counts counts = { 0 };
 
-  walk (test, SMALL, TRUE, ipc_test_step_get_stride (), &counts);
+  walk (test, SMALL, TRUE, GPOINTER_TO_INT (test->data), &counts);
   g_assert_cmpuint (counts.n_torn + counts.n_new, ==, 0);
 }
 
@@ -520,8 +546,8 @@ test_scribbled (IpcTest *test)
 
           table.memory[at] = (guint8) g_rand_int_range (rand, 0, k % 4 == 0 ? 2 : 256);
         }
-      ipc_section_read (&table.section, &table.data, 100, some, SMALL);
-      ipc_section_write (&table.section, &table.data, LENGTH - SMALL, some, SMALL);
+      get (&table, 100, some, SMALL);
+      put (&table, LENGTH - SMALL, some, SMALL);
       ipc_section_accept (&table.section, &table.data);
       ipc_section_get_torn (&table.section, &begin, &torn_end);
       ipc_section_count (&table.section, &statistics);
@@ -539,9 +565,11 @@ main (int argc, char **argv)
   ipc_test_add ("/core/section/random-kills", test_random_kills);
   ipc_test_add ("/core/section/scribbled", test_scribbled);
 #ifdef IPC_TEST_CAN_STEP
-  ipc_test_add ("/core/section/step-killed/small", test_step_killed_small);
+  ipc_test_add_data ("/core/section/step-killed/small", GINT_TO_POINTER (FALSE), test_step_killed_small);
+  ipc_test_add_data ("/core/section/step-killed/small-carefully", GINT_TO_POINTER (TRUE), test_step_killed_small);
   ipc_test_add ("/core/section/step-killed/large", test_step_killed_large);
-  ipc_test_add ("/core/section/step-killed/reader", test_step_killed_reader);
+  ipc_test_add_data ("/core/section/step-killed/reader", GINT_TO_POINTER (FALSE), test_step_killed_reader);
+  ipc_test_add_data ("/core/section/step-killed/reader-carefully", GINT_TO_POINTER (TRUE), test_step_killed_reader);
   ipc_test_add ("/core/section/stopped", test_stopped);
   ipc_test_add ("/core/section/mended", test_mended);
   ipc_test_add ("/core/section/what-is-mapped", test_what_is_mapped);

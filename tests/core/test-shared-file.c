@@ -8,12 +8,15 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/ipc-fork.h"
+#include "core/ipc-memfd.h"
 #include "ipc-test.h"
 
 #define SIZE 8192u
@@ -268,6 +271,195 @@ test_killed_in_create (IpcTest *test)
   close (directory_fd);
 }
 
+/* ── What somebody sent ── */
+
+static int
+receive (int fd)
+{
+  int copy = ipc_fork_open (fcntl (fd, F_DUPFD_CLOEXEC, 0));
+
+  g_assert_no_errno (copy);
+  return copy;
+}
+
+static int
+memfd_new (gsize size, int seals)
+{
+  int fd = ipc_fork_open (ipc_memfd_open ("test"));
+
+  g_assert_no_errno (fd);
+  g_assert_no_errno (ftruncate (fd, (off_t) size));
+  g_assert_no_errno (fcntl (fd, F_ADD_SEALS, seals));
+  return fd;
+}
+
+static IpcSharedFile
+create_anonymous (void)
+{
+  IpcFault fault = { 0 };
+  IpcSharedFile file;
+
+  if (!ipc_shared_file_create_anonymous (&wanted, fill, "x", &file, &fault))
+    g_error ("%s", fault.message);
+  return file;
+}
+
+static IpcSharedFile
+adopt (int fd)
+{
+  IpcFault fault = { 0 };
+  IpcSharedFile file;
+
+  if (!ipc_shared_file_adopt (fd, IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, TRUE, &file, &fault))
+    g_error ("%s", fault.message);
+  return file;
+}
+
+/* The descriptor is still the caller's then, who closes it here. */
+static void
+assert_not_adopted (int fd, IpcSharedKind kind, guint32 layout, guint64 max_size, IpcFaultCode code)
+{
+  IpcSharedFile file = { .fd = -77 };
+  IpcFault fault = { 0 };
+
+  g_assert_false (ipc_shared_file_adopt (fd, kind, layout, max_size, TRUE, &file, &fault));
+  g_assert_cmpint (fault.code, ==, code);
+  g_assert_cmpint (file.fd, ==, -77);
+  g_assert_no_errno (fcntl (fd, F_GETFD));
+  ipc_fork_close (fd);
+}
+
+static void
+test_adopt (IpcTest *test)
+{
+  IpcSharedFile file = create_anonymous (), other;
+  int fd = receive (file.fd);
+
+  g_assert_cmpint (fcntl (fd, F_GET_SEALS) & F_SEAL_SHRINK, !=, 0);
+  other = adopt (fd);
+  g_assert_cmpint (other.fd, ==, fd);
+  g_assert_cmpmem (&file.info, sizeof file.info, &other.info, sizeof other.info);
+  g_assert_true (other.device == file.device && other.inode == file.inode);
+  ipc_shared_file_get_body (&file)[5] = 'y';
+  g_assert_cmpint (ipc_shared_file_get_body (&other)[5], ==, 'y');
+  ipc_shared_file_get_body (&other)[6] = 'z';
+  g_assert_cmpint (ipc_shared_file_get_body (&file)[6], ==, 'z');
+  ipc_shared_file_close (&other);
+  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+  /* The other one lives on. */
+  g_assert_cmpint (ipc_shared_file_get_body (&file)[6], ==, 'z');
+  g_assert_true (ipc_shared_file_is_intact (&file));
+  ipc_shared_file_close (&file);
+}
+
+/* A file of ours with a name needs no seals, as nobody else can write it. */
+static void
+test_adopt_named (IpcTest *test)
+{
+  int directory_fd = open_directory (test->directory);
+  IpcSharedFile file = create (directory_fd), other = adopt (receive (file.fd));
+
+  ipc_shared_file_get_body (&file)[5] = 'y';
+  g_assert_cmpint (ipc_shared_file_get_body (&other)[5], ==, 'y');
+  ipc_shared_file_close (&other);
+  g_assert_no_errno (fchmod (file.fd, 0660));
+  assert_not_adopted (receive (file.fd), IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, IPC_FAULT_INVALID_DATA);
+  ipc_shared_file_close (&file);
+  close (directory_fd);
+}
+
+/* What is written into one that is sealed so is this process's alone. */
+static void
+test_adopt_sealed (IpcTest *test)
+{
+  IpcSharedFile file = create_anonymous (), other;
+  int fd = receive (file.fd);
+
+  ipc_shared_file_close (&file);
+  g_assert_no_errno (fcntl (fd, F_ADD_SEALS, F_SEAL_WRITE));
+  file = adopt (receive (fd));
+  other = adopt (fd);
+  ipc_shared_file_get_body (&file)[5] = 'y';
+  g_assert_cmpint (ipc_shared_file_get_body (&file)[5], ==, 'y');
+  g_assert_cmpint (ipc_shared_file_get_body (&other)[5], ==, 'x');
+  ipc_shared_file_close (&file);
+  ipc_shared_file_close (&other);
+}
+
+static void
+test_adopt_bad (IpcTest *test)
+{
+  IpcSharedFile file = create_anonymous ();
+  int fds[2];
+
+  assert_not_adopted (receive (file.fd), IPC_SHARED_KIND_MEMORY, LAYOUT, MAX_SIZE, IPC_FAULT_WRONG_TYPE);
+  assert_not_adopted (receive (file.fd), IPC_SHARED_KIND_SEMAPHORE, LAYOUT + 1, MAX_SIZE, IPC_FAULT_VERSION);
+  assert_not_adopted (receive (file.fd), IPC_SHARED_KIND_SEMAPHORE, LAYOUT, SIZE - 1, IPC_FAULT_TOO_LARGE);
+  g_assert_no_errno (ftruncate (file.fd, SIZE + 1));
+  assert_not_adopted (receive (file.fd), IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, IPC_FAULT_CORRUPT);
+  ipc_shared_file_close (&file);
+  assert_not_adopted (memfd_new (SIZE, F_SEAL_SHRINK), IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, IPC_FAULT_WRONG_TYPE);
+  assert_not_adopted (memfd_new (0, F_SEAL_SHRINK), IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, IPC_FAULT_WRONG_TYPE);
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  ipc_fork_guard_fd (fds[0]);
+  assert_not_adopted (fds[0], IPC_SHARED_KIND_SEMAPHORE, LAYOUT, MAX_SIZE, IPC_FAULT_WRONG_TYPE);
+  close (fds[1]);
+}
+
+/* Of a memfd of somebody else, all that it has are the bytes: what there is besides is this process's alone. */
+static void
+test_wrap (IpcTest *test)
+{
+  int fd = memfd_new (100, F_SEAL_SHRINK), copy = receive (fd);
+  IpcSharedFile file, other;
+  IpcFault fault = { 0 };
+  struct stat status;
+  char bytes[100];
+
+  g_assert_true (ipc_shared_file_wrap (fd, &wanted, fill, "x", &file, &fault));
+  g_assert_true (ipc_shared_file_wrap (copy, &wanted, fill, "x", &other, &fault));
+  g_assert_cmpint (file.fd, ==, fd);
+  g_assert_cmpuint (file.info.size, ==, SIZE);
+  g_assert_cmpuint (file.info.geometry[3], ==, 10);
+  g_assert_no_errno (fstat (fd, &status));
+  g_assert_true (file.device == status.st_dev && file.inode == status.st_ino);
+  g_assert_cmpint (ipc_shared_file_get_body (&file)[SIZE - IPC_SHARED_HEADER_SIZE - 1], ==, 'x');
+  ipc_shared_file_get_body (&file)[5] = 'y';
+  g_assert_cmpint (ipc_shared_file_get_body (&other)[5], ==, 'x');
+  g_assert_false (ipc_shared_file_is_deleted (&file));
+  g_assert_cmpint (status.st_size, ==, 100);
+  g_assert_cmpint (pread (fd, bytes, sizeof bytes, 0), ==, 100);
+  for (guint i = 0; i < sizeof bytes; i++)
+    g_assert_cmpint (bytes[i], ==, 0);
+  ipc_shared_file_close (&file);
+  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+  ipc_shared_file_close (&other);
+}
+
+static void
+assert_not_wrapped (int fd, IpcFaultCode code)
+{
+  IpcSharedFile file = { .fd = -77 };
+  IpcFault fault = { 0 };
+
+  g_assert_false (ipc_shared_file_wrap (fd, &wanted, fill, "x", &file, &fault));
+  g_assert_cmpint (fault.code, ==, code);
+  g_assert_cmpint (file.fd, ==, -77);
+  g_assert_no_errno (fcntl (fd, F_GETFD));
+  ipc_fork_close (fd);
+}
+
+static void
+test_wrap_bad (IpcTest *test)
+{
+  int directory_fd = open_directory (test->directory);
+
+  assert_not_wrapped (memfd_new (100, F_SEAL_GROW), IPC_FAULT_INVALID_DATA);
+  assert_not_wrapped (ipc_fork_open (openat (directory_fd, "plain", O_RDWR | O_CREAT | O_CLOEXEC, 0600)), IPC_FAULT_INVALID_DATA);
+  assert_not_wrapped (receive (directory_fd), IPC_FAULT_WRONG_TYPE);
+  close (directory_fd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -277,5 +469,11 @@ main (int argc, char **argv)
   ipc_test_add ("/core/shared-file/bad-files", test_bad_files);
   ipc_test_add ("/core/shared-file/delete", test_delete);
   ipc_test_add ("/core/shared-file/killed-in-create", test_killed_in_create);
+  ipc_test_add ("/core/shared-file/adopt", test_adopt);
+  ipc_test_add ("/core/shared-file/adopt-named", test_adopt_named);
+  ipc_test_add ("/core/shared-file/adopt-sealed", test_adopt_sealed);
+  ipc_test_add ("/core/shared-file/adopt-bad", test_adopt_bad);
+  ipc_test_add ("/core/shared-file/wrap", test_wrap);
+  ipc_test_add ("/core/shared-file/wrap-bad", test_wrap_bad);
   return ipc_test_run ();
 }

@@ -18,31 +18,9 @@
 
 #include "base/ipc-error-private.h"
 #include "fault-kinds.h"
+#include "fault-tell.h"
 
 #define MOST 400u
-
-static char now[256];           /* what is being tried */
-
-/* All that is wrong is told, not only what is found first. */
-static void G_GNUC_PRINTF (1, 2)
-complain (const char *format, ...)
-{
-  g_autofree char *what = NULL;
-  va_list args;
-
-  va_start (args, format);
-  what = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_test_message ("%s: %s", now, what);
-  g_test_fail ();
-}
-
-static void
-describe (const FileCrashOperation *operation, const Fault *fault)
-{
-  g_snprintf (now, sizeof now, "%s, %s number %u%s says %s", operation->name, fault->call, fault->first, fault->times == 0 ? " and all after it" : "",
-              fault->error == FAULT_SHORT ? "one byte" : g_strerror (fault->error));
-}
 
 /* The kernel says these when nothing is wrong. */
 static gboolean
@@ -65,14 +43,14 @@ check_error (const Fault *fault, const GError *error)
 
   if (is_harmless (fault->error))
     {
-      complain ("failed: %s", error->message);
+      fault_complain ("failed: %s", error->message);
       return;
     }
   ipc_error_set_errno (&like, fault->error, "like");
   if (!g_error_matches (error, like->domain, like->code))
-    complain ("says %s %d: %s", g_quark_to_string (error->domain), error->code, error->message);
+    fault_complain ("says %s %d: %s", g_quark_to_string (error->domain), error->code, error->message);
   if (strstr (error->message, file_crash.path) == NULL)
-    complain ("does not name the file: %s", error->message);
+    fault_complain ("does not name the file: %s", error->message);
 }
 
 /* ── What is in it ── */
@@ -87,7 +65,7 @@ static void
 check_value (guint8 value, guint8 wanted)
 {
   if (value != wanted)
-    complain ("the blocks have %u, not %u", value, wanted);
+    fault_complain ("the blocks have %u, not %u", value, wanted);
 }
 
 /* By the object that it failed for. */
@@ -97,9 +75,9 @@ check_now (const FileCrashOperation *operation, gboolean done, guint n_told)
   if (operation->is_commit)
     check_value (file_crash_check (file_crash.file), done ? FILE_CRASH_NEW : FILE_CRASH_OLD);
   if (operation->is_sync && ipc_mapped_file_get_is_dirty (file_crash.file) == done)
-    complain (done ? "is dirty" : "is not dirty");
+    fault_complain (done ? "is dirty" : "is not dirty");
   if (operation->is_sync && n_told != (done ? 0 : 1))
-    complain ("sync-failed %u times", n_told);
+    fault_complain ("sync-failed %u times", n_told);
 }
 
 static void
@@ -108,7 +86,7 @@ do_again (const FileCrashOperation *operation)
   g_autoptr(GError) error = NULL;
 
   if (!operation->walk (&error))
-    complain ("failed once more: %s", error->message);
+    fault_complain ("failed once more: %s", error->message);
 }
 
 /* ── One time ── */
@@ -122,7 +100,7 @@ run_once (const FileCrashOperation *operation, const Fault *fault, gboolean agai
   gboolean done;
   guint8 found;
 
-  describe (operation, fault);
+  fault_describe (operation->name, fault);
   if (operation->prepare != NULL)
     operation->prepare ();
   if (operation->ready != NULL)
@@ -137,7 +115,7 @@ run_once (const FileCrashOperation *operation, const Fault *fault, gboolean agai
   if (error != NULL)
     check_error (fault, error);
   else if (fired > 0 && is_promise (fault))
-    complain ("nobody was told");
+    fault_complain ("nobody was told");
   check_now (operation, done, n_told);
   if (!done && again)
     {
@@ -180,9 +158,9 @@ sweep_error (const FileCrashOperation *operation, const char *call, int error, g
       if (run_once (operation, &fault, fault.first % 2 == 0) == 0)
         return fault.first - 1;
       if (ipc_test_count_fds () > n_fds)
-        complain ("%u descriptors are left", ipc_test_count_fds () - n_fds);
+        fault_complain ("%u descriptors are left", ipc_test_count_fds () - n_fds);
       if (count_maps () > n_maps)
-        complain ("%u maps are left", count_maps () - n_maps);
+        fault_complain ("%u maps are left", count_maps () - n_maps);
     }
   g_assert_not_reached ();
 }

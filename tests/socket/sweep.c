@@ -12,6 +12,7 @@
 
 #include "base/ipc-error-private.h"
 #include "fault-kinds.h"
+#include "fault-tell.h"
 
 #define SERVED "served"
 #define PAIRS ".served.d"       /* of a pipe */
@@ -20,11 +21,11 @@
 #define PATIENCE_US 50000       /* so long an operation may be held up by what goes on failing */
 #define SECONDS 10
 
-static char now[256];           /* what is being tried, for whoever looks at a test that died */
-
 static void
 tell_what_was_tried (int signal_number)
 {
+  const char *now = fault_get_now ();
+
   if (write (STDERR_FILENO, now, strlen (now)) < 0 || write (STDERR_FILENO, "\n", 1) < 0)
     _exit (134);
   signal (signal_number, SIG_DFL);
@@ -32,20 +33,6 @@ tell_what_was_tried (int signal_number)
 }
 
 /* ── What has to hold ── */
-
-/* All that is wrong is told, not only what is found first. */
-static void G_GNUC_PRINTF (1, 2)
-complain (const char *format, ...)
-{
-  g_autofree char *what = NULL;
-  va_list args;
-
-  va_start (args, format);
-  what = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_test_message ("%s: %s", now, what);
-  g_test_fail ();
-}
 
 /* The kernel says these when nothing is wrong. */
 static gboolean
@@ -91,11 +78,11 @@ check_error (Sweep *self)
   if (self->error == NULL)
     return;
   if (self->fault == NULL || (is_harmless (self->fault) && !self->operation->must_fail))
-    complain ("failed: %s", self->error->message);
+    fault_complain ("failed: %s", self->error->message);
   else if (!has_right_code (self->fault, self->error))
-    complain ("says %s %d: %s", g_quark_to_string (self->error->domain), self->error->code, self->error->message);
+    fault_complain ("says %s %d: %s", g_quark_to_string (self->error->domain), self->error->code, self->error->message);
   else if (strstr (self->error->message, self->needle) == NULL)
-    complain ("does not name \"%s\": %s", self->needle, self->error->message);
+    fault_complain ("does not name \"%s\": %s", self->needle, self->error->message);
 }
 
 static gboolean
@@ -111,7 +98,7 @@ remove_left (Sweep *self, const char *folder, const char *name)
 
   /* What could not be removed is still there, and only that. */
   if (self->fault == NULL || !g_str_equal (self->fault->call, "unlinkat"))
-    complain ("%s is left", path);
+    fault_complain ("%s is left", path);
   ipc_test_remove_tree (path);
 }
 
@@ -162,22 +149,9 @@ run_until_over (Sweep *self)
       if (g_get_monotonic_time () - start > PATIENCE_US)
         fault_disarm ();
       if (g_get_monotonic_time () - start > SECONDS * G_USEC_PER_SEC)
-        g_error ("%s: is not over after %d s", now, SECONDS);
+        g_error ("%s: is not over after %d s", fault_get_now (), SECONDS);
       g_main_context_iteration (NULL, TRUE);
     }
-}
-
-static void
-describe (Sweep *self)
-{
-  const Fault *fault = self->fault;
-
-  if (fault == NULL)
-    g_snprintf (now, sizeof now, "%s, nothing fails", self->operation->name);
-  else
-    g_snprintf (now, sizeof now, "%s, %s number %u%s says %s", self->operation->name, fault->call, fault->first,
-                fault->times == 1 ? "" : fault->times == 0 ? " and all after it" : " and the next ones",
-                fault->error == FAULT_SHORT ? "one byte" : g_strerror (fault->error));
 }
 
 /* How many calls failed. */
@@ -188,7 +162,7 @@ run_once (Sweep *self, const Fault *fault)
   guint fired;
 
   self->fault = fault;
-  describe (self);
+  fault_describe (self->operation->name, fault);
   self->operation->prepare (self);
   fault_arm (fault != NULL ? fault : &none);
   self->operation->begin (self);
