@@ -20,7 +20,8 @@
  *   WANTED, has a barrier everywhere, then looks        between but what the compiler has to keep
  *   whether the mark is still there, and may sleep
  *
- * Many are woken before they have to sleep, and pay nothing for it. WANTED is a mark that no plain store can overwrite. Who takes it away wakes somebody, as with one on a slot.
+ * Many are woken before they have to sleep, and pay nothing for it. WANTED is a mark that no plain store can overwrite. Who takes it away
+ * wakes somebody, as with one on a slot.
  */
 #pragma once
 
