@@ -16,10 +16,12 @@
  *
  * Of a table that is light, the first pair is:
  *
- *   a waiter sets its entry, then WANTED, has a         a release changes the slot, then looks at WANTED, with nothing in
- *   barrier everywhere, then marks the slots            between but what the compiler has to keep
+ *   a waiter sets its entry, marks the slot, then       a release changes the slot, then looks at WANTED, with nothing in
+ *   WANTED, has a barrier everywhere, then looks        between but what the compiler has to keep
+ *   whether the mark is still there, and may sleep
  *
- * WANTED is a mark that no plain store can overwrite. Who takes it away wakes somebody, as with one on a slot.
+ * Many are woken before they have to sleep, and pay nothing for it. WANTED is a mark that no plain store can overwrite. Who takes it away
+ * wakes somebody, as with one on a slot.
  */
 #pragma once
 
@@ -68,7 +70,7 @@ Entry *ipc_slots_find_oldest   (IpcSlots *self, IpcOwner owner, bool asleep);
 /* The oldest, if it starves and lives, its process and its ticket. */
 Entry *ipc_slots_find_heir     (IpcSlots *self, IpcOwner *heir, uint64_t *ticket);
 void   ipc_slots_wake_entry    (IpcSlots *self, Entry *entry);
-/* Those who release are to see that somebody waits; before the slots are looked at for the last time. */
+/* Those who release are to see that somebody waits; before the slot is looked at for the last time. */
 void   ipc_slots_want          (IpcSlots *self);
 /* Frees the entries of the dead. */
 void   ipc_slots_sweep_entries (IpcSlots *self);

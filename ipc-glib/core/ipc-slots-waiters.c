@@ -142,8 +142,6 @@ ipc_slots_want (IpcSlots *self)
 {
   Head *head = ipc_slots_get_head (self);
 
-  if (!self->light)
-    return;
   atomic_store (&head->wanted, 1);
   ipc_racy_fence (memory_order_seq_cst);
   if (atomic_load (&head->asymmetric) != 0)

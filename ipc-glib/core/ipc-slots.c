@@ -147,11 +147,7 @@ ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned bell)
 static bool
 take_now (IpcSlots *self, const IpcSlotsWaiter *waiter, bool mark, unsigned *slot)
 {
-  if (take_granted (self, waiter, slot))
-    return true;
-  if (mark)
-    ipc_slots_want (self);
-  return take_waited (self, mark, slot);
+  return take_granted (self, waiter, slot) || take_waited (self, mark, slot);
 }
 
 /* It was woken, and somebody else was quicker. Who comes by that often will do so again, and to be woken for it
@@ -188,6 +184,7 @@ ipc_slots_wait_try (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int6
   unsigned n_looks = waiter->n_looks;
   bool rests = may_rest (self, ipc_slots_get_entry (self, waiter->entry), now);
 
+  waiter->rests = rests;
   if (take_now (self, waiter, !rests, slot))
     return true;
   *wake_at = now + REST_NS;
@@ -201,17 +198,24 @@ ipc_slots_wait_try (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int6
   return false;
 }
 
+bool
+ipc_slots_may_sleep (IpcSlots *self, const IpcSlotsWaiter *waiter)
+{
+  if (!self->light || waiter->rests)
+    return true;
+  ipc_slots_want (self);
+  return (atomic_load (&ipc_slots_get_slot (self, 0)->owner) & WAITED) != 0;
+}
+
 /* With its waiter gone, a grant goes to another waiter of the process, or on. The others are relied on to have what they
  * may have been woken for seen by somebody: what is held is marked for them, what is free wakes one. */
 void
 ipc_slots_wait_end (IpcSlots *self, IpcSlotsWaiter *waiter)
 {
-  bool others, any_free = false;
+  bool others, any_free = false, any_marked = false;
 
   ipc_slots_leave_entry (self, waiter->entry);
   others = ipc_slots_anybody_waits (self, 0);
-  if (others)
-    ipc_slots_want (self);
   for (unsigned i = 0; i < self->n_slots; i++)
     {
       Slot *slot = ipc_slots_get_slot (self, i);
@@ -231,9 +235,11 @@ ipc_slots_wait_end (IpcSlots *self, IpcSlotsWaiter *waiter)
           while (value != 0 && (value & WAITED) == 0 && !atomic_compare_exchange_weak (&slot->owner, &value, value | WAITED))
             ;
           any_free |= value == 0;
+          any_marked |= value != 0 && (value & WAITED) == 0;
         }
     }
-  if (any_free)
+  waiter->rests = false;
+  if (any_free || (any_marked && !ipc_slots_may_sleep (self, waiter)))
     ipc_slots_wake_oldest (self);
 }
 
@@ -293,7 +299,7 @@ nap (IpcSlots *self, IpcSlotsWaiter *waiter, int64_t wake_at)
   unsigned n;
   bool missed;
 
-  if (self->spin > 0 && spin (self, waiter))
+  if ((self->spin > 0 && spin (self, waiter)) || !ipc_slots_may_sleep (self, waiter))
     return;
   waits_for[0] = (IpcFutexWait){ .word = &ipc_slots_get_entry (self, waiter->entry)->woken, .expected = 0 };
   n = ipc_slots_watch (self, waiter, waits_for, 1, NAP_WORDS, &missed);

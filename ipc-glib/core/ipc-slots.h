@@ -80,6 +80,7 @@ typedef struct
 {
   unsigned entry;
   unsigned n_looks;             /* how often for the proof of a death that was hinted at */
+  bool rests;                   /* it only looks again soon, and has marked nothing */
 } IpcSlotsWaiter;
 
 typedef enum
@@ -202,6 +203,8 @@ bool     ipc_slots_wait_begin (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned 
 /* *WAKE_AT: when to try again if nobody wakes it before. */
 bool     ipc_slots_wait_try   (IpcSlots *self, IpcSlotsWaiter *waiter, unsigned *slot, int64_t *wake_at);
 void     ipc_slots_wait_end   (IpcSlots *self, IpcSlotsWaiter *waiter);
+/* To be asked before one sleeps, after it has tried in vain, where the table is light. False: try again, as the mark may have been lost. */
+bool     ipc_slots_may_sleep  (IpcSlots *self, const IpcSlotsWaiter *waiter);
 /* Whether it was woken since it last tried. */
 bool     ipc_slots_is_woken   (const IpcSlots *self, const IpcSlotsWaiter *waiter);
 /* Writes up to MAX words down whose change tells of an owner's death, from waits_for[N] on; the new N. No word twice.

@@ -79,11 +79,23 @@ wait_try (Table *table, IpcSlotsWaiter *waiter)
   return ipc_slots_wait_try (&table->slots, waiter, &slot, &wake_at);
 }
 
+/* FALSE: it would sleep now. */
+static gboolean
+wait_or_take (Table *table, IpcSlotsWaiter *waiter)
+{
+  do
+    if (wait_try (table, waiter))
+      return TRUE;
+  while (!ipc_slots_may_sleep (&table->slots, waiter));
+  return FALSE;
+}
+
 static void
 wait_in_vain (Table *table, IpcSlotsWaiter *waiter)
 {
   g_assert_true (ipc_slots_wait_begin (&table->slots, waiter, 0));
   g_assert_false (wait_try (table, waiter));
+  g_assert_true (ipc_slots_may_sleep (&table->slots, waiter));
 }
 
 /* What a release does that has looked before somebody set the mark, and stores after it. */
@@ -284,7 +296,7 @@ test_race (IpcTest *test)
       wait_for_round (&race.done, 2 * n - 1);
       g_assert_true (ipc_slots_wait_begin (&table.slots, &waiter, 0));
       atomic_store (&race.round, n);
-      if (wait_try (&table, &waiter))
+      if (wait_or_take (&table, &waiter))
         n_taken++;
       else
         {
@@ -332,7 +344,7 @@ wait_at (Table *table, guint n, guint *n_woken)
   IpcSlotsWaiter waiter;
 
   g_assert_true (ipc_slots_wait_begin (&table->slots, &waiter, 0));
-  taken = wait_try (table, &waiter);
+  taken = wait_or_take (table, &waiter);
   if (ended)
     ipc_test_step_kill (pid);
   else
