@@ -126,7 +126,7 @@ fill_body (uint8_t *body, const IpcSharedInfo *info, const void *data)
 static void
 write_shared (Input *input)
 {
-  IpcSharedInfo info = { .kind = IPC_SHARED_KIND_MEMORY, .layout = 1, .size = head_size };
+  IpcSharedInfo info = { .kind = IPC_SHARED_KIND_MEMORY, .layout = 2, .size = head_size };
   guint8 how = (guint8) take (input, 1);
   Body body = { .input = input };
   IpcSharedFile file;

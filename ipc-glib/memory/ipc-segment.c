@@ -10,7 +10,7 @@
 #include "base/ipc-error-private.h"
 #include "core/ipc-fork.h"
 
-#define LAYOUT 1u
+#define LAYOUT 2u
 #define MAX_WAITERS 1024u       /* for the lock, in all processes */
 #define MAX_LISTENERS 256u      /* main contexts of processes */
 

@@ -323,11 +323,11 @@ test_bad_geometry (IpcTest *test)
     IpcError code;
   } bad[] = {
     { "kind", { IPC_SHARED_KIND_SEMAPHORE, 1, head, { 100 } }, IPC_ERROR_WRONG_TYPE },
-    { "layout", { IPC_SHARED_KIND_MEMORY, 2, head, { 100 } }, IPC_ERROR_VERSION },
-    { "none", { IPC_SHARED_KIND_MEMORY, 1, head, { 0 } }, IPC_ERROR_CORRUPT },
-    { "short-head", { IPC_SHARED_KIND_MEMORY, 1, head - 4096, { 100 } }, IPC_ERROR_CORRUPT },
-    { "long-head", { IPC_SHARED_KIND_MEMORY, 1, head + 4096, { 100 } }, IPC_ERROR_CORRUPT },
-    { "large-head", { IPC_SHARED_KIND_MEMORY, 1, 2 << 20, { 100 } }, IPC_ERROR_TOO_LARGE },
+    { "layout", { IPC_SHARED_KIND_MEMORY, 3, head, { 100 } }, IPC_ERROR_VERSION },
+    { "none", { IPC_SHARED_KIND_MEMORY, 2, head, { 0 } }, IPC_ERROR_CORRUPT },
+    { "short-head", { IPC_SHARED_KIND_MEMORY, 2, head - 4096, { 100 } }, IPC_ERROR_CORRUPT },
+    { "long-head", { IPC_SHARED_KIND_MEMORY, 2, head + 4096, { 100 } }, IPC_ERROR_CORRUPT },
+    { "large-head", { IPC_SHARED_KIND_MEMORY, 2, 2 << 20, { 100 } }, IPC_ERROR_TOO_LARGE },
   };
   g_autofree char *folder = g_build_filename (test->directory, "memory", NULL);
   int folder_fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
