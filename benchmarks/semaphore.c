@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <malloc.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -384,10 +386,12 @@ typedef enum
   WAKE_FUTEX,           /* sem_t */
   WAKE_BLOCKED,         /* a thread in acquire() */
   WAKE_ASYNC,           /* a main loop */
+  WAKE_SOURCE,          /* a main loop, in which is nothing of this library: a GSource on a pipe */
   N_WAKES
 } Wake;
 
-static const char *const wakes[] = { "sem_t, blocked thread", "blocked thread", "main loop" };
+static const char *const wakes[] = { "sem_t, blocked thread", "blocked thread", "main loop", "main loop, bare pipe" };
+static int wake_pipe[2];
 
 /* Who waits in a main loop, and when it went on. */
 typedef struct
@@ -405,12 +409,47 @@ woken_cb (GObject *source, GAsyncResult *result, gpointer data)
   woken->at = now_ns ();
 }
 
+static gboolean
+pipe_cb (int fd, GIOCondition condition, gpointer data)
+{
+  Woken *woken = data;
+  char byte;
+
+  woken->at = now_ns ();
+  return read (fd, &byte, 1) == 1 ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* Left to itself the kernel has them share a processor now and then, which saves the wake-up of another one. */
+typedef enum
+{
+  ANYWHERE,
+  TOGETHER,             /* on one processor */
+  APART,                /* each on its own */
+} Place;
+
+static cpu_set_t allowed;
+
+static void
+stay (Place place, guint who)
+{
+  guint wanted = place == APART ? who : 0, n = 0;
+  cpu_set_t set = allowed;
+
+  if (place != ANYWHERE)
+    for (int i = 0; i < CPU_SETSIZE; i++)
+      if (CPU_ISSET (i, &allowed) && n++ != wanted)
+        CPU_CLR (i, &set);
+  if (CPU_COUNT (&set) > 0)
+    sched_setaffinity (0, sizeof set, &set);
+}
+
 /* A process that holds it, and gives it back, again and again; or one that is killed while it holds it. */
 static void
-hold (Wake wake, gboolean dies)
+hold (Wake wake, gboolean dies, Place place)
 {
   View view = { 0 };
 
+  stay (place, 1);
   view_init (&view, 1);
   for (gint n = 1;; n++)
     {
@@ -418,7 +457,7 @@ hold (Wake wake, gboolean dies)
 
       if (wake == WAKE_FUTEX)
         sem_wait (&shared->sem);
-      else
+      else if (wake != WAKE_SOURCE)
         permit = ipc_semaphore_acquire (view.semaphore, -1, NULL, NULL);
       atomic_store (&shared->n_ready, n);
       await (&shared->go, n);
@@ -429,14 +468,16 @@ hold (Wake wake, gboolean dies)
         raise (SIGKILL);
       if (wake == WAKE_FUTEX)
         sem_post (&shared->sem);
-      else
+      else if (wake != WAKE_SOURCE)
         ipc_permit_unref (permit);
+      else if (write (wake_pipe[1], "", 1) != 1)
+        die ("write", NULL);
       await (&shared->taken, n);
     }
 }
 
 static pid_t
-start_holder (Wake wake, gboolean dies)
+start_holder (Wake wake, gboolean dies, Place place)
 {
   pid_t pid;
 
@@ -444,7 +485,7 @@ start_holder (Wake wake, gboolean dies)
   atomic_store (&shared->n_ready, 0);
   atomic_store (&shared->taken, 0);
   if ((pid = start ()) == 0)
-    hold (wake, dies);
+    hold (wake, dies, place);
   return pid;
 }
 
@@ -457,19 +498,21 @@ wake_once (Wake wake, gint n, IpcSemaphore *semaphore)
   await (&shared->n_ready, n);
   if (wake == WAKE_ASYNC)
     ipc_semaphore_acquire_async (semaphore, -1, NULL, woken_cb, &woken);
+  else if (wake == WAKE_SOURCE)
+    g_unix_fd_add (wake_pipe[0], G_IO_IN, pipe_cb, &woken);
   atomic_store (&shared->go, n);
   if (wake == WAKE_FUTEX)
     sem_wait (&shared->sem);
   else if (wake == WAKE_BLOCKED)
     woken.permit = ipc_semaphore_acquire (semaphore, -1, NULL, NULL);
   else
-    while (woken.permit == NULL)
+    while (woken.at == 0)
       g_main_context_iteration (NULL, TRUE);
-  if (wake != WAKE_ASYNC)
+  if (wake == WAKE_FUTEX || wake == WAKE_BLOCKED)
     woken.at = now_ns ();
   if (wake == WAKE_FUTEX)
     sem_post (&shared->sem);
-  else
+  else if (wake != WAKE_SOURCE)
     ipc_permit_unref (woken.permit);
   atomic_store (&shared->taken, n);
   return (double) (woken.at - atomic_load (&shared->released_at)) / 1000;
@@ -486,14 +529,17 @@ end_holder (pid_t pid)
 #define BLOCK 20
 
 static void
-measure_wakes (Wake wake, gboolean dies, IpcSemaphore *semaphore, double *results)
+measure_wakes (Wake wake, gboolean dies, Place place, IpcSemaphore *semaphore, double *results)
 {
   pid_t pid = 0;
 
+  /* Who was killed last may have had it, and nobody gives that back. */
+  if (wake == WAKE_FUTEX)
+    sem_init (&shared->sem, 1, 1);
   for (int i = 0; i < BLOCK; i++)
     {
       if (dies || pid == 0)
-        pid = start_holder (wake, dies);
+        pid = start_holder (wake, dies, place);
       results[i] = wake_once (wake, dies ? 1 : i + 1, semaphore);
       if (dies)
         waitpid (pid, NULL, 0);
@@ -503,12 +549,13 @@ measure_wakes (Wake wake, gboolean dies, IpcSemaphore *semaphore, double *result
 }
 
 static void
-bench_wakes (gboolean dies)
+bench_wakes (gboolean dies, Place place)
 {
+  static const char *const where[] = { "", ", on one processor", ", on another processor" };
   int n = (n_wakes + BLOCK - 1) / BLOCK * BLOCK;
   g_autofree double *all = g_new (double, (gsize) (N_WAKES * n));
   double median[N_WAKES], late[N_WAKES];
-  Wake first = dies ? WAKE_BLOCKED : WAKE_FUTEX;
+  Wake first = dies ? WAKE_BLOCKED : WAKE_FUTEX, end = dies ? WAKE_SOURCE : N_WAKES;
   GError *error = NULL;
   IpcSemaphore *semaphore;
 
@@ -516,11 +563,19 @@ bench_wakes (gboolean dies)
   semaphore = ipc_semaphore_manager_open_semaphore (manager, "bench", &error);
   if (semaphore == NULL)
     die ("open", error);
+  sched_getaffinity (0, sizeof allowed, &allowed);
+  if (pipe2 (wake_pipe, O_CLOEXEC) != 0)
+    die ("pipe2", NULL);
+  stay (place, 0);
   for (int i = 0; i < n; i += BLOCK)
-    for (Wake wake = first; wake < N_WAKES; wake++)
-      measure_wakes (wake, dies, semaphore, all + (int) wake * n + i);
-  printf ("from %s until the one who waits has the permit, µs: median, 99%%\n", dies ? "the kill -9 of the holder" : "the release");
-  for (Wake wake = first; wake < N_WAKES; wake++)
+    for (Wake wake = first; wake < end; wake++)
+      measure_wakes (wake, dies, place, semaphore, all + (int) wake * n + i);
+  stay (ANYWHERE, 0);
+  close (wake_pipe[0]);
+  close (wake_pipe[1]);
+  printf ("from %s until the one who waits has the permit%s, µs: median, 99%%\n", dies ? "the kill -9 of the holder" : "the release",
+          where[place]);
+  for (Wake wake = first; wake < end; wake++)
     {
       late[wake] = percentile (all + (int) wake * n, (guint) n, 0.99);
       median[wake] = percentile (all + (int) wake * n, (guint) n, 0.5);
@@ -532,7 +587,11 @@ bench_wakes (gboolean dies)
       target ("main loop, 99%, ms", late[WAKE_ASYNC] / 1000, 5.0, TRUE);
     }
   else
-    target ("main loop / sem_t", median[WAKE_ASYNC] / median[WAKE_FUTEX], 1.3, TRUE);
+    {
+      if (place == APART)
+        target ("main loop / sem_t", median[WAKE_ASYNC] / median[WAKE_FUTEX], 1.3, TRUE);
+      target ("main loop / bare pipe", median[WAKE_ASYNC] / median[WAKE_SOURCE], 1.3, TRUE);
+    }
   g_object_unref (semaphore);
 }
 
@@ -613,8 +672,9 @@ main (int argc, char **argv)
   bench_contended (2, 1);
   bench_contended (8, 1);
   bench_contended (8, 3);
-  bench_wakes (FALSE);
-  bench_wakes (TRUE);
+  bench_wakes (FALSE, APART);
+  bench_wakes (FALSE, TOGETHER);
+  bench_wakes (TRUE, ANYWHERE);
   bench_pending ();
   return check && !all_reached;
 }
