@@ -14,16 +14,24 @@
 
 #define IPC_TICKS_FEW (UINT64_C (1) << 20)      /* less than a millisecond: these processors have more than a billion a second */
 
-/* Whether it was called with SINCE just now, by whomever. */
+#define IPC_TICKS_HARDLY_ANY (UINT64_C (1) << 12)       /* less than 4 µs */
+
+/* Whether it was called with SINCE less than so many ticks ago, by whomever. */
 static inline bool
-ipc_ticks_are_few (_Atomic uint64_t *since)
+ipc_ticks_are_below (_Atomic uint64_t *since, uint64_t limit)
 {
 #ifdef __x86_64__
   uint64_t now = __builtin_ia32_rdtsc ();
 
-  if (__builtin_expect (now - atomic_load_explicit (since, memory_order_relaxed) < IPC_TICKS_FEW, true))
+  if (__builtin_expect (now - atomic_load_explicit (since, memory_order_relaxed) < limit, true))
     return true;
   atomic_store_explicit (since, now, memory_order_relaxed);
 #endif
   return false;
+}
+
+static inline bool
+ipc_ticks_are_few (_Atomic uint64_t *since)
+{
+  return ipc_ticks_are_below (since, IPC_TICKS_FEW);
 }

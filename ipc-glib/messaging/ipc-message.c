@@ -12,6 +12,7 @@
 
 #include "base/ipc-error-private.h"
 #include "core/ipc-json-validator.h"
+#include "core/ipc-ticks.h"
 #include "ipc-enums.h"
 #include "messaging/ipc-shared-payload-private.h"
 
@@ -72,6 +73,18 @@ set_type (IpcMessage *self, char *room, const char *type, gsize length)
   self->type_length = (guint8) MIN (length, 255);
 }
 
+/* Where many are made, the clock would be a sixth of what each costs. */
+static gint64
+get_time (void)
+{
+  static __thread _Atomic guint64 since;
+  static __thread gint64 time;
+
+  if (time == 0 || !ipc_ticks_are_below (&since, IPC_TICKS_HARDLY_ANY))
+    time = g_get_real_time ();
+  return time;
+}
+
 /* A lasting message, with ROOM for a payload. */
 static IpcMessage *
 message_alloc (const char *type, IpcPayloadFormat format, gsize room, char **payload)
@@ -83,7 +96,7 @@ message_alloc (const char *type, IpcPayloadFormat format, gsize room, char **pay
   self->ref_count = 1;
   self->format = (guint8) MIN ((guint) format, 255);
   set_type (self, (char *) (self + 1), type, length);
-  self->timestamp = g_get_real_time ();
+  self->timestamp = get_time ();
   *payload = (char *) (self + 1) + length + 1;
   return self;
 }
@@ -730,7 +743,7 @@ ipc_message_get_json (IpcMessage *self)
  * ipc_message_get_timestamp:
  * @self: the message
  *
- * When the message was made, by the clock of whoever made it.
+ * When the message was made, by the clock of whoever made it. Where a thread makes many, it looks at the clock every 4 µs at most.
  *
  * Returns: microseconds since 1970, UTC
  *
