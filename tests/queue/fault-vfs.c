@@ -16,6 +16,7 @@ typedef struct
 /* A file by its path, as it is on the disk. */
 typedef struct
 {
+  guint n_users;                /* open files, and the table of all */
   GByteArray *disk;             /* (owned) */
   GPtrArray *pending;           /* (owned) of Write */
 } Disk;
@@ -25,7 +26,7 @@ typedef struct
 {
   sqlite3_file base;
   sqlite3_file *real;
-  Disk *disk;                   /* (nullable) */
+  Disk *disk;                   /* (owned) (nullable) */
 } File;
 
 static sqlite3_vfs *real_vfs;
@@ -47,11 +48,14 @@ write_free (gpointer data)
   g_free (write);
 }
 
+/* Under the lock. */
 static void
-disk_free (gpointer data)
+disk_unref (gpointer data)
 {
   Disk *disk = data;
 
+  if (--disk->n_users > 0)
+    return;
   g_byte_array_unref (disk->disk);
   g_ptr_array_unref (disk->pending);
   g_free (disk);
@@ -128,6 +132,9 @@ settle (Disk *disk)
 static int
 file_close (sqlite3_file *file)
 {
+  g_mutex_lock (&lock);
+  g_clear_pointer (&((File *) file)->disk, disk_unref);
+  g_mutex_unlock (&lock);
   return REAL (file)->pMethods != NULL ? REAL (file)->pMethods->xClose (REAL (file)) : SQLITE_OK;
 }
 
@@ -277,6 +284,7 @@ get_disk (const char *path)
   if (disk != NULL)
     return disk;
   disk = g_new0 (Disk, 1);
+  disk->n_users = 1;
   disk->disk = g_byte_array_new ();
   disk->pending = g_ptr_array_new_with_free_func (write_free);
   if (g_file_get_contents (path, &contents, &size, NULL))
@@ -299,6 +307,8 @@ vfs_open (sqlite3_vfs *self, const char *path, sqlite3_file *file, int flags, in
   own->base.pMethods = &methods;
   g_mutex_lock (&lock);
   own->disk = path != NULL && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) != 0 && (flags & SQLITE_OPEN_READWRITE) != 0 ? get_disk (path) : NULL;
+  if (own->disk != NULL)
+    own->disk->n_users++;
   g_mutex_unlock (&lock);
   return SQLITE_OK;
 }
@@ -327,7 +337,7 @@ fault_vfs_register (void)
   vfs.xOpen = vfs_open;
   vfs.xDelete = vfs_delete;
   vfs.pNext = NULL;
-  disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, disk_free);
+  disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, disk_unref);
   sqlite3_vfs_register (&vfs, 1);
 }
 
