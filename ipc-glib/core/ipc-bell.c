@@ -9,7 +9,7 @@
 #include "core/ipc-fork.h"
 #include "core/ipc-safe-path.h"
 
-/* A pipe may hold more of them; then it goes on ringing, which is no harm. */
+/* A page. Where a pipe holds more of them, it goes on ringing, which is no harm. */
 #define MAX_RINGS 4096
 
 typedef struct
@@ -38,7 +38,10 @@ hang (IpcPresence *presence, unsigned number, IpcFault *fault)
   unlinkat (directory_fd, name.text, 0);
   if (mkfifoat (directory_fd, name.text, 0600) == 0)
     fd = ipc_fork_open (openat (directory_fd, name.text, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-  if (fd < 0)
+  /* Of the pages that all pipes of a user may have, one is enough. */
+  if (fd >= 0)
+    fcntl (fd, F_SETPIPE_SZ, MAX_RINGS);
+  else
     {
       ipc_fault_set_errno (fault, errno, "cannot make the bell \"%s\"", name.text);
       unlinkat (directory_fd, name.text, 0);
