@@ -234,6 +234,8 @@ test_kept (IpcTest *test)
           taken = queue_test_take (queue, "taken");
           continue;
         }
+      /* What nobody settled goes back in a thread. */
+      ipc_test_wait_for (ipc_message_queue_get_n_ready (queue) == 2);
       queue_test_expect (queue, "taken");
       queue_test_expect (queue, large);
       queue_test_expect_none (queue);
