@@ -247,7 +247,7 @@ is_swept (const SweepOperation *operation, const char *call)
 static guint
 choose_step (Sweep *self, const char *call)
 {
-  if (tries_all () || !transport_is_pipe ())
+  if (tries_all () || (!transport_is_pipe () && self->operation->transport == NULL))
     return 1;
   return MAX (1, MIN (self->operation->stride, fault_count (call)));
 }

@@ -40,7 +40,7 @@ typedef struct
   int lie;                      /* an errno that is not tried: nobody could tell that it is wrong; 0: none */
   gboolean must_fail;           /* also when no call does; finish() takes the error then */
   gboolean in_this_thread;      /* it blocks: what others call is left alone */
-  guint stride;                 /* over pipes: from one time that fails to the next one; 0: 1 */
+  guint stride;                 /* over pipes, and where it is of one transport: from one time that fails to the next one; 0: 1 */
 } SweepOperation;
 
 struct _Sweep

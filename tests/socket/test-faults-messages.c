@@ -277,6 +277,7 @@ static const SweepOperation send_memfd = {
   .is_over = all_have_arrived,
   .finish = finish_send,
   .calls = shares,
+  .stride = 3,
 };
 
 /* ── Descriptors ── */
