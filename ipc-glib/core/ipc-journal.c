@@ -30,13 +30,17 @@ enlarge (IpcJournal *self, uint64_t size, IpcFault *fault)
   return true;
 }
 
+/* Where there is room: what others write is looked at once, and not trusted to be in range. */
 static bool
-make_room (IpcJournal *self, int data_fd, uint64_t length, IpcFault *fault)
+make_room (IpcJournal *self, int data_fd, uint64_t length, uint64_t *tail, IpcFault *fault)
 {
   IpcJournalLive *live = ipc_journal_get_live (self);
   bool is_promised = atomic_load (&live->is_promised) != 0;
 
-  if (length <= self->size - atomic_load (&live->tail))
+  *tail = atomic_load (&live->tail);
+  if (*tail < IPC_JOURNAL_RECORDS_AT || *tail > self->size || *tail % 8 != 0)
+    return ipc_journal_fault_corrupt (self, "does not know where it ends", fault);
+  if (length <= self->size - *tail)
     return true;
   /* What nobody has promised to keep needs no sync. Otherwise the new generation is to be known before the first of its records is there:
    * after a power cut, some of the old ones would be written over what later ones have written. */
@@ -44,15 +48,16 @@ make_room (IpcJournal *self, int data_fd, uint64_t length, IpcFault *fault)
     return ipc_fault_set_errno (fault, errno, "cannot sync the file of \"%s\"", self->name);
   if (ipc_journal_has_records (self) && !ipc_journal_clear (self, is_promised, fault))
     return false;
+  *tail = IPC_JOURNAL_RECORDS_AT;
   return length <= self->size - IPC_JOURNAL_RECORDS_AT || enlarge (self, IPC_JOURNAL_RECORDS_AT + length, fault);
 }
 
 bool
 ipc_journal_make_room (IpcJournal *self, int data_fd, const IpcJournalRange *ranges, size_t n, IpcFault *fault)
 {
-  uint64_t length = ipc_journal_record_measure (ranges, n);
+  uint64_t length = ipc_journal_record_measure (ranges, n), tail;
 
-  return length == 0 ? fault_too_large (self, n, fault) : make_room (self, data_fd, length, fault);
+  return length == 0 ? fault_too_large (self, n, fault) : make_room (self, data_fd, length, &tail, fault);
 }
 
 /* ---- appending ---- */
@@ -101,10 +106,9 @@ is_made_in_place (const IpcJournal *self, uint64_t length, uint64_t tail, bool d
 }
 
 static bool
-append (IpcJournal *self, uint8_t *record, const IpcJournalRange *ranges, size_t n, uint64_t file_size, bool durable, IpcFault *fault)
+append (IpcJournal *self, uint8_t *record, uint64_t tail, const IpcJournalRange *ranges, size_t n, uint64_t file_size, bool durable, IpcFault *fault)
 {
   IpcJournalLive *live = ipc_journal_get_live (self);
-  uint64_t tail = atomic_load (&live->tail);
   uint64_t length = ipc_journal_record_measure (ranges, n);
 
   atomic_store (&live->is_busy, 1);
@@ -123,20 +127,20 @@ append (IpcJournal *self, uint8_t *record, const IpcJournalRange *ranges, size_t
 bool
 ipc_journal_append (IpcJournal *self, int data_fd, const IpcJournalRange *ranges, size_t n, uint64_t file_size, bool durable, IpcFault *fault)
 {
-  uint64_t length = ipc_journal_record_measure (ranges, n);
+  uint64_t length = ipc_journal_record_measure (ranges, n), tail;
   uint8_t *record;
   bool appended;
 
   if (length == 0)
     return fault_too_large (self, n, fault);
-  if (!make_room (self, data_fd, length, fault))
+  if (!make_room (self, data_fd, length, &tail, fault))
     return false;
-  if (is_made_in_place (self, length, atomic_load (&ipc_journal_get_live (self)->tail), durable))
-    return append (self, NULL, ranges, n, file_size, false, fault);
+  if (is_made_in_place (self, length, tail, durable))
+    return append (self, NULL, tail, ranges, n, file_size, false, fault);
   record = malloc ((size_t) length);
   if (record == NULL)
     return ipc_fault_set_errno (fault, ENOMEM, "\"%s\": a record of %" PRIu64 " bytes", self->name, length);
-  appended = append (self, record, ranges, n, file_size, durable, fault);
+  appended = append (self, record, tail, ranges, n, file_size, durable, fault);
   free (record);
   return appended;
 }

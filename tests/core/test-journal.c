@@ -33,7 +33,8 @@
 #define DATA_SIZE (FILLER + MAX_FILLER)
 #define JOURNAL_SIZE 65536u     /* of five transactions, so that generations end */
 #define SECTOR 512u
-#define LIVE_AT 2048u           /* where the page cache is vouched for */
+#define LIVE_AT 2048u           /* where the page cache is vouched for, */
+#define TAIL_AT (LIVE_AT + 32)  /* and the next record goes */
 #define SECOND 1000000000u
 
 /* ── A file with a journal ── */
@@ -270,6 +271,38 @@ test_large_record_of_dead (IpcTest *test)
       g_assert_cmpmem (other.map, DATA_SIZE, bytes, DATA_SIZE);
     }
   table_close (&other);
+}
+
+/* Somebody who may write to the journal writes nonsense, after it was found to be in order: nothing is written anywhere. */
+static void
+test_scribbled (IpcTest *test)
+{
+  const guint64 tails[] = { 0, 1, 4095, 4097, JOURNAL_SIZE + 8, G_MAXINT64 - 7, G_MAXUINT64 - 7, G_MAXUINT64 };
+  IpcJournalRange ranges[N_RANGES];
+  guint8 block[BLOCK];
+  Table table;
+  int fd;
+
+  table_open (&table, test->directory);
+  fd = openat (table.directory_fd, ".x.journal", O_RDWR | O_CLOEXEC);
+  g_assert_no_errno (fd);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (tails); i++)
+    {
+      IpcFault fault = { 0 };
+
+      lock_and_recover (&table);
+      g_assert_cmpint (pwrite (fd, &tails[i / 2], sizeof tails[0], TAIL_AT), ==, sizeof tails[0]);
+      g_assert_false (append (&table, 5, i % 2 != 0, block, ranges, &fault));
+      g_assert_cmpint (fault.code, ==, IPC_FAULT_CORRUPT);
+      ipc_journal_unlock (table.journal);
+    }
+  /* It is mended by who comes next. */
+  lock_and_recover (&table);
+  transact (&table, 6, false);
+  ipc_journal_unlock (table.journal);
+  g_assert_cmpuint (check_whole (&table), ==, 6);
+  close (fd);
+  table_close (&table);
 }
 
 /* A file that takes the place of another one has nothing to do with its journal. */
@@ -808,6 +841,7 @@ main (int argc, char **argv)
   ipc_test_add ("/core/journal/lock-of-dead", test_lock_of_dead);
   ipc_test_add ("/core/journal/large-record", test_large_record);
   ipc_test_add ("/core/journal/large-record-of-dead", test_large_record_of_dead);
+  ipc_test_add ("/core/journal/scribbled", test_scribbled);
   ipc_test_add ("/core/journal/other-file", test_other_file);
   ipc_test_add ("/core/journal/foreign", test_foreign);
   ipc_test_add ("/core/journal/power-cuts", test_power_cuts);
