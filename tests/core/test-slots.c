@@ -332,7 +332,7 @@ static void
 test_random_kills (IpcTest *test)
 {
   const char *wanted = g_getenv ("IPC_TEST_KILLS");
-  guint n_kills = wanted != NULL ? (guint) atoi (wanted) : 200;
+  guint n_kills = wanted != NULL ? (guint) atoi (wanted) : 500;
   g_autoptr (GRand) rand = ipc_test_rand_new ();
   Notes *notes = mmap (NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t pids[8];
